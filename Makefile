@@ -1,0 +1,38 @@
+# make demo   set-up and the whole pipeline on a synthetic cohort, on CPU
+# make test   set-up, lint and the whole test suite
+# make lint   formatting and static checks
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+DEMO ?= demo
+
+.PHONY: demo test test-fast lint clean
+.DEFAULT_GOAL := test
+
+# Installed once; again only when what is installed changes. torch is not pinned to a build: see docs/installation.md.
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, found " + sys.version.split()[0] + "; set PYTHON=python3.12, say" if sys.version_info < (3, 10) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+demo: $(READY)
+	$(BIN)/nnunet_fair demo -o $(DEMO)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: lint
+	$(BIN)/python -m pytest --durations=15
+
+test-fast: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info

@@ -1,0 +1,1 @@
+"""MAMA-MIA, and cohorts in its layout, to nnU-Net raw format."""

@@ -1,0 +1,53 @@
+"""The command ``nnunet_fair``: parses, hands over to one command, prints its mistake in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from nnunet_fair import __version__
+from nnunet_fair.errors import UserError
+
+COMMANDS = ("env",)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of ``nnunet_fair`` with one sub-parser a command (``nnunet_fair/commands/<name>.py``)."""
+    parser = argparse.ArgumentParser(
+        prog="nnunet_fair",
+        description="Fair medical image segmentation with nnU-Net v2: find the patient subgroups a model serves worse, "
+        "train to lift them, and measure whether it worked.",
+    )
+    parser.add_argument("--version", action="version", version=f"nnunet_fair {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"nnunet_fair.commands.{name}")
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments after the program's name; those of the process when None.
+
+    Returns:
+        The exit status: 0 done, 1 a mistake the user can mend or something skipped, 2 wrong arguments, 130 interrupted.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except UserError as error:
+        print(f"nnunet_fair {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"nnunet_fair {args.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One module a command of ``nnunet_fair``: its arguments (``add_arguments``) and one call (``run``)."""

@@ -1,0 +1,1 @@
+"""Who the patients are: case metadata by case ID, attribute groups, stratified folds, the synthetic cohort."""

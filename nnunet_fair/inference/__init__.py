@@ -1,0 +1,1 @@
+"""What happens to predictions: breast box, components, empty masks, pasting back, exporting a stock model."""

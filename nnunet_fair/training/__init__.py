@@ -1,0 +1,1 @@
+"""The trainer: configuration, per-case scores, subgroups and their divergence, case weights, weighted losses."""

@@ -1,0 +1,1 @@
+"""Plan presets as JSON, and what installs them."""
