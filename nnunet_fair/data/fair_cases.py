@@ -42,7 +42,9 @@ def read_fair_cases(path: str | os.PathLike) -> pd.DataFrame:
     if CASE_ID not in frame.columns:
         raise UserError(f"{path} has no column {CASE_ID!r}; found {', '.join(map(repr, frame.columns))}")
     if frame[CASE_ID].isna().any():
-        raise UserError(f"{path}: {int(frame[CASE_ID].isna().sum())} rows have no {CASE_ID}; give each row its case's ID")
+        raise UserError(
+            f"{path}: {int(frame[CASE_ID].isna().sum())} rows have no {CASE_ID}; give each row its case's ID"
+        )
     duplicated = frame[CASE_ID][frame[CASE_ID].duplicated()].unique()
     if len(duplicated):
         raise UserError(f"{path}: case ID {duplicated[0]!r} occurs more than once; keep one row a case")
@@ -76,6 +78,6 @@ def find_fair_cases(dataset: str | int) -> Path:
         if candidate.is_file():
             return candidate
     raise UserError(
-        f"no case metadata for {name}: looked for {' and '.join(map(str, candidates))}; make it with nnunet_fair metadata "
-        f"-d {name} --table FILE --id-column COLUMN --attributes … (or nnunet_fair convert for MAMA-MIA)"
+        f"no case metadata for {name}: looked for {' and '.join(map(str, candidates))}; make it with nnunet_fair "
+        f"metadata -d {name} --table FILE --id-column COLUMN --attributes … (or nnunet_fair convert for MAMA-MIA)"
     )

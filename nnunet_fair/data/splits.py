@@ -1,0 +1,104 @@
+"""Cross-validation folds in which every attribute's groups are spread evenly, in nnU-Net's format."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.errors import UserError
+
+
+def stratified_folds(groups: pd.DataFrame, n_folds: int = 5, seed: int = 0) -> list[dict[str, list[str]]]:
+    """Split cases into folds stratified by all attributes together.
+
+    Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011) on the one-hot groups; a missing value
+    counts as a group of its own here, so that unknowns are spread as well. It may leave fold sizes a few cases apart;
+    cases are then moved, those that cost the least balance first, until sizes differ by at most one.
+
+    Args:
+        groups: table of shape (n_cases, n_attributes) indexed by case ID; NaN where unknown.
+        n_folds: number of folds, 2 or more.
+        seed: the same seed and the same cases give the same folds, whatever the order of the rows.
+
+    Returns:
+        ``splits_final.json``'s content: one ``{"train": [...], "val": [...]}`` a fold, IDs sorted; every case is in
+        exactly one ``val``.
+
+    Raises:
+        UserError: fewer than two folds, or fewer cases than folds.
+    """
+    if n_folds < 2:
+        raise UserError(f"expected 2 or more folds, found {n_folds}")
+    if len(groups) < n_folds:
+        raise UserError(f"{len(groups)} cases cannot fill {n_folds} folds; ask for fewer folds")
+    groups = groups.sort_index()
+    one_hot = _one_hot(groups)
+    fold_of_case = _even_sizes(_iterative_stratification(one_hot, n_folds, seed), one_hot, n_folds)
+    case_ids = groups.index.to_numpy()
+    return [
+        {"train": case_ids[fold_of_case != fold].tolist(), "val": case_ids[fold_of_case == fold].tolist()}
+        for fold in range(n_folds)
+    ]
+
+
+def fold_balance(groups: pd.DataFrame, folds: list[dict[str, list[str]]]) -> pd.DataFrame:
+    """Count each group's validation cases in every fold.
+
+    Args:
+        groups: table of shape (n_cases, n_attributes) indexed by case ID; NaN where unknown.
+        folds: as from ``stratified_folds``.
+
+    Returns:
+        Counts indexed by (attribute, group), one column ``fold_0``, ``fold_1``, … a fold; the first row,
+        ``("all", "cases")``, has the fold sizes; missing values are the group ``(missing)``.
+    """
+    filled = groups.astype(object).where(groups.notna(), "(missing)")
+    columns = {}
+    for fold, split in enumerate(folds):
+        held_out = filled.loc[split["val"]]
+        counts = {("all", "cases"): len(held_out)}
+        for attribute in filled.columns:
+            for group in sorted(filled[attribute].astype(str).unique()):
+                counts[(attribute, group)] = int((held_out[attribute].astype(str) == group).sum())
+        columns[f"fold_{fold}"] = pd.Series(counts)
+    balance = pd.DataFrame(columns)
+    balance.index = balance.index.set_names(["attribute", "group"])
+    return balance
+
+
+def _one_hot(groups: pd.DataFrame) -> np.ndarray:
+    """Bool (n_cases, n_groups): one column for each group of each attribute, missing included."""
+    encoded = [
+        pd.get_dummies(groups[attribute].astype(object), dummy_na=True).to_numpy(dtype=bool)
+        for attribute in groups.columns
+    ]
+    matrix = np.concatenate(encoded, axis=1) if encoded else np.zeros((len(groups), 0), dtype=bool)
+    return matrix[:, matrix.any(axis=0)]
+
+
+def _iterative_stratification(one_hot: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Fold number of each case, shape (n_cases,)."""
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+    # The stratifier wants at least two label columns; constant ones change nothing.
+    labels = np.concatenate([one_hot, np.ones((len(one_hot), 2), dtype=bool)], axis=1).astype(int)
+    splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    fold_of_case = np.empty(len(labels), dtype=int)
+    for fold, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
+        fold_of_case[held_out] = fold
+    return fold_of_case
+
+
+def _even_sizes(fold_of_case: np.ndarray, one_hot: np.ndarray, n_folds: int) -> np.ndarray:
+    """Move cases from the largest to the smallest fold, least loss of balance first, until sizes are even."""
+    fold_of_case = fold_of_case.copy()
+    membership = one_hot.astype(int)
+    while True:
+        sizes = np.bincount(fold_of_case, minlength=n_folds)
+        largest, smallest = int(sizes.argmax()), int(sizes.argmin())
+        if sizes[largest] - sizes[smallest] <= 1:
+            return fold_of_case
+        candidates = np.flatnonzero(fold_of_case == largest)
+        surplus = membership[candidates].sum(axis=0) - membership[fold_of_case == smallest].sum(axis=0)
+        gain = (membership[candidates] * surplus).sum(axis=1)
+        fold_of_case[candidates[int(gain.argmax())]] = smallest
