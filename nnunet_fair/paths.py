@@ -56,8 +56,8 @@ def dataset_name(dataset: str | int) -> str:
     matches = sorted(name for name in names if name.startswith(prefix))
     if not matches:
         raise UserError(
-            f"no dataset {prefix}… in {', '.join(map(str, searched))}; convert one first (nnunet_fair convert) or check "
-            "the environment variables with nnunet_fair doctor"
+            f"no dataset {prefix}… in {', '.join(map(str, searched))}; convert one first (nnunet_fair convert) or "
+            "check the environment variables with nnunet_fair doctor"
         )
     if len(matches) > 1:
         raise UserError(f"dataset number {int(text)} is ambiguous: {', '.join(matches)}; give the full name")

@@ -1,0 +1,141 @@
+"""A running DSC for every case, from patches the trainer evaluates anyway.
+
+A patch holds a part of a case, so a patch's own DSC means little; the counts behind it add up. For each case the
+intersection and the sum of the two masks' sizes are summed over the patches of an epoch, what is remembered from
+earlier epochs is multiplied by a decay first, and the score is DSC = 2 · intersection / (prediction + reference).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+MIN_PATCHES = 2
+"""Patches after which a case has a score: one random patch often holds no lesion at all."""
+
+
+def case_overlap(
+    logits: Tensor, target: Tensor, *, has_regions: bool, ignore_label: int | None
+) -> tuple[Tensor, Tensor]:
+    """Count the voxels each case's hard prediction shares with its reference.
+
+    Args:
+        logits: float tensor of shape (B, C, *spatial): one channel a label, the background first, or one a region.
+        target: label map of shape (B, 1, *spatial); for regions bool of shape (B, C, *spatial), with one more channel,
+            True where ignored, where there is an ignore label.
+        has_regions: whether the channels are regions (sigmoid > 0.5) or labels (argmax).
+        ignore_label: the label whose voxels do not count; None where there is none.
+
+    Returns:
+        Intersection and the sum of both masks' sizes, each int64 of shape (B, K), K the foreground labels or regions.
+    """
+    if has_regions:
+        predicted = logits > 0  # sigmoid(x) > 0.5
+        reference = (target[:, :-1] if ignore_label is not None else target).bool()
+        valid = None if ignore_label is None else ~target[:, -1:].bool()
+    else:
+        foreground = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (logits.ndim - 2))
+        predicted = logits.argmax(1, keepdim=True) == foreground
+        reference = target == foreground
+        valid = None if ignore_label is None else target != ignore_label
+    if valid is not None:
+        predicted = predicted & valid
+        reference = reference & valid
+    intersection = (predicted & reference).flatten(2).sum(2)
+    return intersection, predicted.flatten(2).sum(2) + reference.flatten(2).sum(2)
+
+
+class RunningCaseScores:
+    """The running counts behind every case's score.
+
+    Args:
+        case_ids: the cases that may be scored, each once.
+        n_classes: foreground labels or regions K.
+        decay: what is left of a case's counts when it is seen in a new epoch, in [0, 1].
+        score_class: the class whose DSC is the score; None for the mean over the classes.
+    """
+
+    def __init__(
+        self, case_ids: Sequence[str], n_classes: int, *, decay: float, score_class: int | None = None
+    ) -> None:
+        self.case_ids = tuple(case_ids)
+        self._row = {case_id: row for row, case_id in enumerate(self.case_ids)}
+        self._decay = decay
+        self._score_class = score_class
+        self.intersection = np.zeros((len(self.case_ids), n_classes))
+        self.total = np.zeros((len(self.case_ids), n_classes))
+        self.patches = np.zeros(len(self.case_ids))
+        self._start_epoch()
+
+    def __repr__(self) -> str:
+        # nnU-Net writes the text of every attribute of a trainer to debug.json: no case ID may be in it.
+        return f"RunningCaseScores({len(self.case_ids)} cases, {int((self.patches >= MIN_PATCHES).sum())} scored)"
+
+    def _start_epoch(self) -> None:
+        self._new_intersection = np.zeros_like(self.intersection)
+        self._new_total = np.zeros_like(self.total)
+        self._new_patches = np.zeros_like(self.patches)
+
+    def add(self, case_ids: Sequence[str], intersection: np.ndarray, total: np.ndarray) -> None:
+        """Add a batch of patches.
+
+        Args:
+            case_ids: the patches' cases, of length B; a case may occur more than once.
+            intersection: shape (B, K).
+            total: shape (B, K).
+
+        Raises:
+            KeyError: a case that was not announced.
+        """
+        rows = [self._row[str(case_id)] for case_id in case_ids]
+        np.add.at(self._new_intersection, rows, intersection)
+        np.add.at(self._new_total, rows, total)
+        np.add.at(self._new_patches, rows, 1)
+
+    def end_epoch(self, gather: Callable[[np.ndarray], np.ndarray] = lambda counts: counts) -> None:
+        """Take the epoch's counts into the running ones.
+
+        Args:
+            gather: sums an array over the processes of a distributed training.
+        """
+        intersection, total, patches = (
+            gather(counts) for counts in (self._new_intersection, self._new_total, self._new_patches)
+        )
+        kept = np.where(patches > 0, self._decay, 1.0)[:, None]
+        self.intersection = kept * self.intersection + intersection
+        self.total = kept * self.total + total
+        self.patches = self.patches + patches
+        self._start_epoch()
+
+    def scores(self) -> pd.Series:
+        """The score of every case.
+
+        Returns:
+            DSC in [0, 1] indexed by case ID; NaN for a case seen in fewer than ``MIN_PATCHES`` patches, or in none
+            where it has or is given any foreground. A class that a case lacks does not enter its mean.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            dsc = np.where(self.total > 0, 2 * self.intersection / self.total, np.nan)
+        if self._score_class is not None:
+            score = dsc[:, self._score_class]
+        else:
+            present = np.isfinite(dsc).sum(axis=1)
+            score = np.where(present > 0, np.nansum(dsc, axis=1) / np.maximum(present, 1), np.nan)
+        return pd.Series(np.where(self.patches >= MIN_PATCHES, score, np.nan), index=list(self.case_ids))
+
+    def state(self) -> dict:
+        """The running counts by case ID, to be saved; see :meth:`load_state`."""
+        return {
+            case_id: [self.intersection[row].tolist(), self.total[row].tolist(), self.patches[row]]
+            for case_id, row in self._row.items()
+        }
+
+    def load_state(self, state: dict) -> None:
+        """Take up saved counts; a case the state does not know starts from nothing."""
+        for case_id, row in self._row.items():
+            if case_id in state:
+                self.intersection[row], self.total[row], self.patches[row] = state[case_id]

@@ -1,0 +1,121 @@
+"""What a training leaves in its fold folder for people: the weights, the history of the subgroups, a picture.
+
+These files hold case IDs and group names; nnU-Net's export of a model does not take them along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.files import atomic_path, write_csv
+from nnunet_fair.training.weights import Refresh
+
+WEIGHTS_FILE = "fair_weights.csv"
+HISTORY_FILE = "fair_history.csv"
+PROGRESS_FILE = "fair_progress.png"
+HISTORY_COLUMNS = ("epoch", "subgroup", "n", "support", "mean_score", "divergence", "t")
+HISTORY_SUBGROUPS = 50
+"""Subgroups written to the history at a refresh, the most negatively divergent first."""
+_PLOTTED_SUBGROUPS = 6
+
+
+class FairRecords:
+    """Writes the records of one fold.
+
+    Args:
+        folder: the fold's output folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._history = pd.DataFrame(columns=list(HISTORY_COLUMNS))
+        self._weight_range: list[tuple[int, float, float]] = []
+
+    def __repr__(self) -> str:
+        return f"FairRecords({self._weight_range[-1][0] if self._weight_range else 'no'} refreshes)"
+
+    @property
+    def weight_range(self) -> list[tuple[int, float, float]]:
+        """(epoch, smallest, largest weight) of every refresh."""
+        return list(self._weight_range)
+
+    def begin(self, last_epoch: int | None, weight_range: Sequence[Sequence[float]] = ()) -> None:
+        """Start the records, or take up those of an interrupted training.
+
+        Args:
+            last_epoch: the last epoch whose refresh the checkpoint knows; rows of later epochs, written before the
+                interruption, are dropped. None for a new training.
+            weight_range: the weight range saved with the checkpoint.
+        """
+        history = self._folder / HISTORY_FILE
+        kept = pd.DataFrame(columns=list(HISTORY_COLUMNS))
+        if last_epoch is not None and history.is_file():
+            # a kill may have cut the last line short
+            rows = pd.read_csv(history, on_bad_lines="skip", dtype={"subgroup": str}, keep_default_na=False)
+            epochs = pd.to_numeric(rows["epoch"], errors="coerce")
+            kept = rows[(epochs <= last_epoch) & (rows["t"].notna())]
+            for column in ("epoch", "n", "support", "mean_score", "divergence", "t"):
+                kept = kept.assign(**{column: pd.to_numeric(kept[column], errors="coerce")})
+            kept = kept.astype({"epoch": int, "n": int})
+        self._history = kept
+        self._weight_range = [(int(epoch), float(low), float(high)) for epoch, low, high in weight_range]
+        write_csv(self._history, history)
+
+    def write(self, epoch: int, refresh: Refresh, train_ids: Sequence[str]) -> None:
+        """Write one refresh.
+
+        Args:
+            epoch: the first epoch trained with these weights, counted from 0.
+            refresh: what the refresh found.
+            train_ids: the training cases in the order of ``refresh.weights``.
+        """
+        rows = refresh.divergence.head(HISTORY_SUBGROUPS).assign(epoch=epoch)[list(HISTORY_COLUMNS)]
+        with (self._folder / HISTORY_FILE).open("a", encoding="utf-8", newline="") as file:
+            rows.to_csv(file, header=False, index=False)
+        self._history = rows if self._history.empty else pd.concat([self._history, rows], ignore_index=True)
+        self._weight_range.append((epoch, float(refresh.weights.min()), float(refresh.weights.max())))
+        weights = pd.DataFrame({"case_id": train_ids, "weight": refresh.weights, "subgroup": refresh.subgroup})
+        write_csv(weights.sort_values("case_id"), self._folder / WEIGHTS_FILE)
+
+    def plot(self) -> None:
+        """Draw the divergence of the worst subgroups and the range of the weights over the epochs."""
+        if not self._weight_range:
+            return
+        # matplotlib.figure, not pyplot: no global state shared with nnU-Net's own plot
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 7), layout="constrained")
+        FigureCanvasAgg(figure)
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        for name, rows in _worst_lately(self._history):
+            top.plot(rows["epoch"], rows["divergence"], marker=".", label=name)
+        top.axhline(0, color="0.4", linewidth=0.8)
+        top.set_ylabel("divergence of the running DSC")
+        top.set_title("Subgroups that lately do worst")
+        if top.get_legend_handles_labels()[0]:
+            top.legend(fontsize="small", loc="best")
+        epochs, low, high = (np.array(column) for column in zip(*self._weight_range, strict=True))
+        bottom.fill_between(epochs, low, high, alpha=0.25, step="mid", label="range over the training cases")
+        bottom.plot(epochs, high, marker=".", linewidth=1)
+        bottom.plot(epochs, low, marker=".", linewidth=1)
+        bottom.axhline(1, color="0.4", linewidth=0.8)
+        bottom.set_ylabel("case weight")
+        bottom.set_xlabel("epoch")
+        bottom.legend(fontsize="small", loc="best")
+        bottom.xaxis.get_major_locator().set_params(integer=True)
+        with atomic_path(self._folder / PROGRESS_FILE) as temporary:
+            figure.savefig(temporary, dpi=100)
+
+
+def _worst_lately(history: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The subgroups with the lowest mean divergence over the last fifth of the epochs, each with its whole history."""
+    if history.empty:
+        return []
+    first = history["epoch"].max() - max(1, (history["epoch"].max() - history["epoch"].min()) // 5)
+    recent = history[history["epoch"] >= first].groupby("subgroup")["divergence"].mean().nsmallest(_PLOTTED_SUBGROUPS)
+    return [(name, history[history["subgroup"] == name]) for name in recent.index]

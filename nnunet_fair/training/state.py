@@ -1,0 +1,91 @@
+"""What a training must remember to continue with ``--c``: saved beside each checkpoint, keyed to its epoch.
+
+It holds case IDs, running counts and weights, and no attribute value: a hash tells whether the metadata changed. It
+stays in the fold's folder and is no part of a checkpoint, so a shared model carries nothing about patients.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from nnunet_fair.files import write_json
+
+VERSION = 1
+
+
+@dataclass(frozen=True, repr=False)
+class FairState:
+    """The state after an epoch.
+
+    Attributes:
+        epoch: the next epoch to train, as in nnU-Net's checkpoint.
+        metadata_sha256: see :func:`metadata_hash`.
+        counts: per case the running counts, see ``RunningCaseScores.state``.
+        weights: per training case its weight.
+        weight_range: (epoch, smallest, largest weight) of every refresh.
+    """
+
+    epoch: int
+    metadata_sha256: str
+    counts: Mapping[str, list]
+    weights: Mapping[str, float]
+    weight_range: list
+
+
+def metadata_hash(cases: pd.DataFrame) -> str:
+    """SHA-256 of an attribute table, whatever the order of its rows and columns.
+
+    Args:
+        cases: table of shape (n_cases, n_attributes) indexed by case ID.
+    """
+    rows = sorted(
+        (str(case_id), attribute, value)
+        for attribute in cases.columns
+        for case_id, value in cases[attribute].dropna().items()
+    )
+    content = json.dumps([sorted(map(str, cases.index)), sorted(cases.columns), rows])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _state_file(folder: Path, checkpoint: str, epoch: int | str) -> str:
+    return f"fair_state_{Path(checkpoint).stem}_{epoch}.json"
+
+
+def save_state(state: FairState, folder: Path, checkpoint: str) -> None:
+    """Write the state that belongs to a checkpoint about to be written.
+
+    The state of the checkpoint that is still there is kept until :func:`drop_old_states` is called, so that a kill at
+    any moment leaves a checkpoint with its state.
+
+    Args:
+        state: the state.
+        folder: the fold's output folder.
+        checkpoint: the checkpoint's file name.
+    """
+    write_json({"version": VERSION, **asdict(state)}, folder / _state_file(folder, checkpoint, state.epoch))
+
+
+def drop_old_states(folder: Path, checkpoint: str, epoch: int | None) -> None:
+    """Remove the states of ``checkpoint`` from other epochs than ``epoch``; all of them when it is None."""
+    kept = None if epoch is None else _state_file(folder, checkpoint, epoch)
+    for path in folder.glob(_state_file(folder, checkpoint, "*")):
+        if path.name != kept:
+            path.unlink(missing_ok=True)
+
+
+def load_state(folder: Path, epoch: int) -> FairState | None:
+    """The state saved for a checkpoint whose next epoch is ``epoch``; None where there is none that can be read."""
+    for path in sorted(folder.glob(_state_file(folder, "*", epoch))):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            continue  # from a crash of the machine; another checkpoint of the same epoch may have a good one
+        if content.pop("version", None) == VERSION and content.get("epoch") == epoch:
+            return FairState(**content)
+    return None

@@ -1,0 +1,207 @@
+"""Frequent subgroups of patients and their divergence.
+
+A subgroup is an itemset, a set of ``attribute = value`` items such as {age = 71+, menopause = post}; the divergence of
+a score f on it is Δ(S) = mean of f over its cases − mean of f over all scored cases (Pastor, de Alfaro and Baralis,
+"Looking for Trouble: Analyzing Classifier Behavior via Pattern Divergence", SIGMOD 2021).
+
+The frequent itemsets depend on the attributes only: DivExplorer mines them once, and every later divergence is a mean
+over a boolean membership matrix. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+Item: TypeAlias = tuple[str, str]
+Itemset: TypeAlias = tuple[Item, ...]
+
+DIVERGENCE_COLUMNS = ("subgroup", "n", "support", "mean_score", "divergence", "t", "p")
+
+
+def itemset_name(itemset: Itemset) -> str:
+    """A subgroup's name for people: ``age=71+, menopause=post``; ``all`` for the empty itemset."""
+    return ", ".join(f"{attribute}={value}" for attribute, value in itemset) or "all"
+
+
+@dataclass(frozen=True, repr=False)
+class Subgroups:
+    """The frequent subgroups of a cohort.
+
+    Attributes:
+        case_ids: IDs of the cases, of length n_cases.
+        itemsets: the subgroups, of length n_subgroups, each a tuple of (attribute, value) in the attributes' order.
+        membership: bool array of shape (n_cases, n_subgroups); True where the case is in the subgroup.
+    """
+
+    case_ids: tuple[str, ...]
+    itemsets: tuple[Itemset, ...]
+    membership: np.ndarray
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Each subgroup's name, see :func:`itemset_name`."""
+        return tuple(itemset_name(itemset) for itemset in self.itemsets)
+
+    def __repr__(self) -> str:
+        # nnU-Net writes the text of every attribute of a trainer to debug.json: no case ID and no group may be in it.
+        return f"Subgroups(n_cases={len(self.case_ids)}, n_subgroups={len(self.itemsets)})"
+
+
+def support_threshold(n_cases: int, min_support: float, min_cases: int) -> int:
+    """The smallest number of cases that makes a subgroup frequent: max(min_cases, ⌈min_support · n_cases⌉, 1).
+
+    Written out because the product in floating point rounds 0.07 · 100 up to 8.
+    """
+    return max(min_cases, math.ceil(round(min_support * n_cases, 9)), 1)
+
+
+def subgroup_membership(itemsets: tuple[Itemset, ...], cases: pd.DataFrame) -> np.ndarray:
+    """Which cases belong to which subgroups.
+
+    Args:
+        itemsets: the subgroups, of length n_subgroups.
+        cases: table of shape (n_cases, n_attributes), indexed by case ID; a missing value is in no subgroup.
+
+    Returns:
+        Bool array of shape (n_cases, n_subgroups).
+    """
+    items: Mapping[Item, np.ndarray] = {
+        (attribute, value): (cases[attribute] == value).to_numpy(dtype=bool, na_value=False)
+        for attribute, value in {item for itemset in itemsets for item in itemset}
+    }
+    membership = np.ones((len(cases), len(itemsets)), dtype=bool)
+    for column, itemset in enumerate(itemsets):
+        for item in itemset:
+            membership[:, column] &= items[item]
+    return membership
+
+
+def mine_subgroups(
+    cases: pd.DataFrame, *, min_support: float, min_cases: int = 1, max_items: int | None = None
+) -> Subgroups:
+    """Find every frequent subgroup of a cohort with DivExplorer's FP-growth.
+
+    Args:
+        cases: table of shape (n_cases, n_attributes), indexed by case ID; values are group names, missing values (NaN)
+            form no subgroup.
+        min_support: smallest share of the cases a subgroup must hold, in (0, 1].
+        min_cases: smallest number of cases a subgroup must hold.
+        max_items: largest number of items in a subgroup; None for no limit.
+
+    Returns:
+        The subgroups, the largest first; ties in the order of their names. No subgroup at all is a valid answer.
+    """
+    # DivExplorer writes items as "attribute=value" and would split a value that holds "=", takes a column without any
+    # value badly (TypeError) and makes the text "nan" a group: it is given codes, and only columns that have values.
+    coded = pd.DataFrame(index=range(len(cases)))
+    meaning: dict[str, Item] = {}
+    for position, attribute in enumerate(cases.columns):
+        codes, values = pd.factorize(cases[attribute], sort=True)
+        if len(values) == 0:
+            continue
+        column = f"a{position}"
+        coded[column] = pd.Series([f"v{code}" if code >= 0 else None for code in codes], dtype=object)
+        meaning.update({f"{column}=v{code}": (str(attribute), value) for code, value in enumerate(values)})
+
+    threshold = support_threshold(len(cases), min_support, min_cases)
+    itemsets: list[Itemset] = []
+    if meaning and threshold <= len(cases) and _any_frequent(coded, threshold):
+        itemsets = [
+            tuple(meaning[item] for item in sorted(found, key=lambda item: int(item[1 : item.index("=")])))
+            for found in _divexplorer_itemsets(coded, threshold)
+            if max_items is None or len(found) <= max_items
+        ]
+    membership = subgroup_membership(tuple(itemsets), cases)
+    order = sorted(range(len(itemsets)), key=lambda i: (-int(membership[:, i].sum()), itemset_name(itemsets[i])))
+    return Subgroups(
+        case_ids=tuple(map(str, cases.index)),
+        itemsets=tuple(itemsets[i] for i in order),
+        membership=membership[:, order],
+    )
+
+
+def _any_frequent(coded: pd.DataFrame, threshold: int) -> bool:
+    """Whether any single item is frequent; DivExplorer raises a TypeError where none is."""
+    return any(coded[column].value_counts().max() >= threshold for column in coded.columns)
+
+
+def _divexplorer_itemsets(coded: pd.DataFrame, threshold: int) -> list[frozenset[str]]:
+    """The non-empty frequent itemsets as DivExplorer names them."""
+    from divexplorer import DivergenceExplorer
+
+    outcome = "outcome"  # never an attribute's code; its values do not matter for the itemsets
+    table = coded.assign(**{outcome: np.arange(len(coded), dtype=float)})
+    found = DivergenceExplorer(table).get_pattern_divergence(
+        # Half a case below the threshold: the library compares shares in floating point.
+        min_support=(threshold - 0.5) / len(coded),
+        quantitative_outcomes=[outcome],
+        attributes=list(coded.columns),
+        FPM_algorithm="fpgrowth",
+    )
+    return [itemset for itemset in found["itemset"] if len(itemset)]
+
+
+def subgroup_divergence(subgroups: Subgroups, scores: np.ndarray) -> pd.DataFrame:
+    """The divergence of a score on every subgroup.
+
+    t is Welch's, of the subgroup against the cases outside it: negative where the subgroup scores lower. It is NaN,
+    like its two-sided p, where either side has fewer than two cases or neither has any spread.
+
+    Args:
+        subgroups: the subgroups.
+        scores: float array of shape (n_cases,), higher is better, NaN where a case has no score; such cases are left
+            out of every mean.
+
+    Returns:
+        Table of shape (n_subgroups, 7) in the order of ``subgroups.itemsets``: subgroup, n (scored cases in it),
+        support (n over all scored cases), mean_score, divergence, t, p.
+
+    Raises:
+        ValueError: scores has another length than the cases.
+    """
+    scores = np.asarray(scores, dtype=float)
+    if scores.shape != (len(subgroups.case_ids),):
+        raise ValueError(f"expected one score a case, shape ({len(subgroups.case_ids)},), found shape {scores.shape}")
+    scored = np.isfinite(scores)
+    values = scores[scored]
+    inside = subgroups.membership[scored].astype(float)
+    n_scored = len(values)
+    n = inside.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_inside, deviation_inside = _mean_and_deviation(inside, values, n)
+        mean_outside, deviation_outside = _mean_and_deviation(1.0 - inside, values, n_scored - n)
+        test = stats.ttest_ind_from_stats(
+            mean_inside, deviation_inside, n, mean_outside, deviation_outside, n_scored - n, equal_var=False
+        )
+        divergence = mean_inside - (values.mean() if n_scored else np.nan)
+        support = n / n_scored if n_scored else np.zeros_like(n)
+    usable = (n >= 2) & (n_scored - n >= 2) & (deviation_inside + deviation_outside > 0)
+    return pd.DataFrame(
+        {
+            "subgroup": list(subgroups.names),
+            "n": n.astype(int),
+            "support": support,
+            "mean_score": mean_inside,
+            "divergence": divergence,
+            "t": np.where(usable, test.statistic, np.nan),
+            "p": np.where(usable, test.pvalue, np.nan),
+        },
+        columns=list(DIVERGENCE_COLUMNS),
+    )
+
+
+def _mean_and_deviation(weights: np.ndarray, values: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and sample standard deviation of ``values`` under each 0/1 column of ``weights``."""
+    centre = values.mean() if len(values) else 0.0  # deviations from the mean keep the squares from cancelling
+    centred = values - centre
+    mean = weights.T @ centred / n
+    variance = (weights.T @ centred**2 - n * mean**2) / (n - 1)
+    return mean + centre, np.sqrt(np.clip(variance, 0.0, None))

@@ -1,0 +1,109 @@
+"""The trainers ``nnUNetv2_train -tr`` can name, variants of length as in nnU-Net.
+
+``nnUNetTrainerFairDiv`` weights the loss, ``nnUNetTrainerFairDivSampling`` the drawing of cases; both take their
+settings from the plans' section "nnunet_fair".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_fair.training.divergence_weighting import DivergenceWeighting
+
+
+class nnUNetTrainerFairDiv(DivergenceWeighting, nnUNetTrainer):
+    """nnU-Net's trainer with divergence-weighted Dice + cross-entropy.
+
+    The constructor's parameters are those of nnU-Net's trainer, which reads them from the signature.
+
+    Attributes:
+        epochs: length of the training in epochs; None for nnU-Net's own (1000).
+        iterations: training iterations an epoch; None for nnU-Net's own (250).
+        val_iterations: validation iterations an epoch; None for nnU-Net's own (50).
+    """
+
+    epochs: ClassVar[int | None] = None
+    iterations: ClassVar[int | None] = None
+    val_iterations: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        if self.epochs is not None:
+            self.num_epochs = self.epochs
+        if self.iterations is not None:
+            self.num_iterations_per_epoch = self.iterations
+        if self.val_iterations is not None:
+            self.num_val_iterations_per_epoch = self.val_iterations
+
+
+class nnUNetTrainerFairDiv_5epochs(nnUNetTrainerFairDiv):
+    """For 5 epochs, to try plans and data."""
+
+    epochs = 5
+
+
+class nnUNetTrainerFairDiv_20epochs(nnUNetTrainerFairDiv):
+    """For 20 epochs."""
+
+    epochs = 20
+
+
+class nnUNetTrainerFairDiv_100epochs(nnUNetTrainerFairDiv):
+    """For 100 epochs."""
+
+    epochs = 100
+
+
+class nnUNetTrainerFairDiv_250epochs(nnUNetTrainerFairDiv):
+    """For 250 epochs."""
+
+    epochs = 250
+
+
+class nnUNetTrainerFairDiv_demo(nnUNetTrainerFairDiv):
+    """For ``nnunet_fair demo``: minutes on two CPU cores, far too short for a useful model."""
+
+    epochs = 12
+    iterations = 20
+    val_iterations = 4
+
+
+class nnUNetTrainerFairDivSampling(nnUNetTrainerFairDiv):
+    """The same weights, acting on which cases are drawn instead of on the loss."""
+
+    fair_defaults: ClassVar[Mapping[str, Any]] = {"act_on": "sampling"}
+
+
+class nnUNetTrainerFairDivSampling_5epochs(nnUNetTrainerFairDivSampling):
+    """For 5 epochs, to try plans and data."""
+
+    epochs = 5
+
+
+class nnUNetTrainerFairDivSampling_20epochs(nnUNetTrainerFairDivSampling):
+    """For 20 epochs."""
+
+    epochs = 20
+
+
+class nnUNetTrainerFairDivSampling_100epochs(nnUNetTrainerFairDivSampling):
+    """For 100 epochs."""
+
+    epochs = 100
+
+
+class nnUNetTrainerFairDivSampling_250epochs(nnUNetTrainerFairDivSampling):
+    """For 250 epochs."""
+
+    epochs = 250
