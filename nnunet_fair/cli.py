@@ -9,7 +9,7 @@ import sys
 from nnunet_fair import __version__
 from nnunet_fair.errors import UserError
 
-COMMANDS = ("env",)
+COMMANDS = ("synth", "env")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,194 @@
+"""Checks of one case's files: whole, readable, on one grid, finite, labelled 0 and 1."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+from nnunet_fair.dataset_conversion import findings
+from nnunet_fair.dataset_conversion.findings import CaseProblem
+
+SAME_GRID_VOXELS = 1e-3
+ROUNDING_VOXELS = 0.1
+_SPACING_RTOL = 1e-6  # nnU-Net's reader refuses phases whose spacing differs by more than 1e-5
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where an image's voxels lie: size and spacing along ITK's x, y, z, origin in mm, direction cosines row by row."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    def corners(self) -> np.ndarray:
+        """The centres of the eight corner voxels in physical space, shape (8, 3), in mm."""
+        index = np.array(list(itertools.product(*((0, size - 1) for size in self.size))), dtype=float)
+        return np.array(self.origin) + index * np.array(self.spacing) @ np.reshape(self.direction, (3, 3)).T
+
+
+def grid_of(image: sitk.Image | sitk.ImageFileReader) -> Grid:
+    """The grid of an image or of a reader that has read an image's header."""
+    return Grid(
+        tuple(int(size) for size in image.GetSize()), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+    )
+
+
+def grid_displacement(reference: Grid, other: Grid) -> float:
+    """How far apart two grids of one size put a voxel at most, in units of the reference's smallest voxel edge.
+
+    The largest distance over the eight corners bounds that of every voxel between them, so one number covers rounding
+    of spacing, origin and direction together.
+
+    Raises:
+        CaseProblem: the sizes differ.
+    """
+    if reference.size != other.size:
+        raise CaseProblem(findings.GRID_MISMATCH, f"size {_vector(other.size)} instead of {_vector(reference.size)}")
+    distance = np.linalg.norm(reference.corners() - other.corners(), axis=1).max()
+    return float(distance / min(reference.spacing))
+
+
+def needs_repair(reference: Grid, other: Grid) -> bool:
+    """Whether ``other`` differs from ``reference`` by rounding that has to be repaired.
+
+    Args:
+        reference: the grid of the first phase read.
+        other: the grid of another phase or of the label.
+
+    Returns:
+        True if a voxel is displaced by more than ``SAME_GRID_VOXELS`` or nnU-Net would refuse the spacing.
+
+    Raises:
+        CaseProblem: the sizes differ, or a voxel is displaced by more than ``ROUNDING_VOXELS``.
+    """
+    displacement = grid_displacement(reference, other)
+    if displacement > ROUNDING_VOXELS:
+        parts = [
+            f"{name} {_vector(getattr(other, name))} instead of {_vector(getattr(reference, name))}"
+            for name in ("spacing", "origin", "direction")
+            if not np.allclose(getattr(other, name), getattr(reference, name), rtol=1e-5, atol=1e-5)
+        ]
+        raise CaseProblem(findings.GRID_MISMATCH, f"{' and '.join(parts)}, off by {displacement:.3g} voxels")
+    return displacement > SAME_GRID_VOXELS or not np.allclose(
+        other.spacing, reference.spacing, rtol=_SPACING_RTOL, atol=0
+    )
+
+
+def read_grid(path: Path) -> Grid:
+    """The grid of an image file, from its header alone.
+
+    Raises:
+        CaseProblem: the header cannot be read, or the file is not a 3D scalar image.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
+    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+        raise CaseProblem(
+            findings.NOT_3D,
+            f"{path.name} has {reader.GetDimension()} dimensions and {reader.GetNumberOfComponents()} components",
+        )
+    return grid_of(reader)
+
+
+def read_image(path: Path) -> sitk.Image:
+    """A 3D image with its voxels.
+
+    Raises:
+        CaseProblem: it cannot be read.
+    """
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
+
+
+def check_complete(path: Path, *, every_byte: bool) -> None:
+    """Refuse a compressed NIfTI file that was cut short or damaged: ITK reads the missing voxels as zeros, silently.
+
+    Args:
+        path: a ``.nii.gz`` file.
+        every_byte: decompress the whole file and check its checksum; otherwise the uncompressed length that the last
+            four bytes state is compared with the header's (a file of several gzip members is decompressed).
+
+    Raises:
+        CaseProblem: the file is incomplete or damaged.
+    """
+    try:
+        proxy = nibabel.load(path).dataobj
+        expected = int(proxy.offset) + int(np.prod(proxy.shape, dtype=np.int64)) * proxy.dtype.itemsize
+        if not every_byte and _stated_length(path) == expected % (1 << 32):
+            return
+        found = 0
+        with gzip.open(path) as stream:
+            while chunk := stream.read(_CHUNK):
+                found += len(chunk)
+    except (OSError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
+        raise CaseProblem(findings.UNREADABLE, f"{path.name} ({error})") from error
+    if found < expected:
+        raise CaseProblem(findings.UNREADABLE, f"{path.name} (holds {found} bytes, its header asks for {expected})")
+
+
+def check_finite(image: sitk.Image, name: str) -> None:
+    """Refuse an image with NaN or infinite voxels.
+
+    Raises:
+        CaseProblem: there is one.
+    """
+    array = sitk.GetArrayViewFromImage(image)
+    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
+        return  # a finite sum has finite terms; only an infinite or NaN one needs the count
+    n_bad = int(array.size - np.isfinite(array).sum())
+    if n_bad:
+        raise CaseProblem(findings.NOT_FINITE, f"{n_bad} voxels of {name}")
+
+
+def check_label(label: np.ndarray) -> int:
+    """Refuse a label with values other than 0 and 1, or without a voxel of 1.
+
+    Args:
+        label: array of shape (slices, rows, columns), any real dtype.
+
+    Returns:
+        The number of voxels of 1.
+
+    Raises:
+        CaseProblem: another value, or none of 1.
+    """
+    ones = int(np.count_nonzero(label == 1))
+    if ones + int(np.count_nonzero(label == 0)) < label.size:
+        others = [value for value in np.unique(label) if value not in (0, 1)]
+        raise CaseProblem(findings.LABEL_VALUES, f"found {', '.join(f'{value:g}' for value in others[:5])}")
+    if not ones:
+        raise CaseProblem(findings.EMPTY_LABEL)
+    return ones
+
+
+def _stated_length(path: Path) -> int:
+    """The uncompressed length modulo 2**32 that a gzip file's last four bytes state."""
+    with path.open("rb") as stream:
+        stream.seek(-4, 2)
+        return int.from_bytes(stream.read(4), "little")
+
+
+def _itk_reason(error: RuntimeError) -> str:
+    """The last line of an ITK error, which says why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].removeprefix("sitk::ERROR:").strip() if lines else "unknown reason"
+
+
+def _vector(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"

@@ -1,0 +1,235 @@
+"""A cohort in the MAMA-MIA layout to an nnU-Net raw dataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import SimpleITK as sitk
+from nnunet_fair.dataset_conversion import journal
+from nnunet_fair.dataset_conversion.case import (
+    CaseResult,
+    CaseTask,
+    Check,
+    Link,
+    case_outputs,
+    convert_case,
+    skipped,
+    sources,
+)
+from nnunet_fair.dataset_conversion.cohort import Cohort, read_cohort
+from nnunet_fair.dataset_conversion.dataset import DatasetFolder, Folds, write_dataset_files, write_folds
+from nnunet_fair.dataset_conversion.findings import CaseProblem
+from nnunet_fair.dataset_conversion.recipes import RecipeSettings
+from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary, write_report
+from nnunet_fair.dataset_conversion.splits import strata
+from tqdm import tqdm
+
+from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
+from nnunet_fair.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionOptions:
+    """How to convert.
+
+    Attributes:
+        settings: the recipe, the phases and the crop.
+        table: the table of cases; None looks for it in the cohort's folder.
+        segmentations: the folder below ``segmentations`` that labels come from.
+        attributes: the attributes that ``fair_cases.csv`` gets.
+        link: how files that need no change are placed.
+        check: ``voxels`` or ``headers``.
+        test_fraction: draw this share as test cases; None honours ``train_test_splits.csv``.
+        n_folds: folds of the cross-validation.
+        seed: of the folds and the test cases.
+        n_processes: processes that read and write cases.
+        overwrite: convert again what is there already.
+    """
+
+    settings: RecipeSettings = field(default_factory=RecipeSettings)
+    table: Path | None = None
+    segmentations: str = "expert"
+    attributes: tuple[str, ...] = DEFAULT_ATTRIBUTES
+    link: Link = "symlink"
+    check: Check = "voxels"
+    test_fraction: float | None = None
+    n_folds: int = 5
+    seed: int = 0
+    n_processes: int = 1
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What a conversion did.
+
+    Attributes:
+        folder: the raw dataset folder.
+        cohort: what there was to convert.
+        results: what became of every case.
+        n_resumed: cases that an earlier run had done.
+        attributes: the table written as ``fair_cases.csv``.
+        folds: the cross-validation folds and where they are.
+    """
+
+    folder: Path
+    cohort: Cohort
+    results: Sequence[CaseResult]
+    n_resumed: int
+    attributes: pd.DataFrame
+    folds: Folds
+
+    @property
+    def n_skipped(self) -> int:
+        """Cases that were not converted."""
+        return sum(not result.converted for result in self.results)
+
+
+def convert_cohort(root: str | os.PathLike, dataset_name: str, options: ConversionOptions) -> Conversion:
+    """Convert a cohort in the MAMA-MIA layout to an nnU-Net raw dataset with everything the other commands read.
+
+    Args:
+        root: the cohort's folder.
+        dataset_name: such as ``Dataset950_MAMAMIA``.
+        options: how.
+
+    Returns:
+        What became of every case.
+
+    Raises:
+        UserError: the cohort, the table or an option cannot be used, another dataset is in the way, no case could be
+            converted, or writing failed.
+    """
+    cohort = read_cohort(
+        root,
+        table=options.table,
+        segmentations=options.segmentations,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+    )
+    _attributes(cohort, {}, options.attributes)  # a name or a value that cannot be used is said before hours of work
+    target = DatasetFolder.open(dataset_name, _identity(root, options), overwrite=options.overwrite)
+    if options.link == "hardlink" and not options.settings.computes_images:
+        target.check_same_file_system(Path(root))
+    tasks = [
+        CaseTask(
+            files=cohort.cases[case_id],
+            split=split,
+            settings=options.settings,
+            link=options.link,
+            check=options.check,
+            folder=target.working,
+        )
+        for case_id, split in sorted(cohort.splits.items())
+    ]
+    results, n_resumed = _run(tasks, options.n_processes)
+    results += [skipped(case_id, finding) for case_id, finding in sorted(cohort.problems.items())]
+    target.remove_leftovers(tasks, results)
+    write_report(results, target.working)
+    converted = [result for result in results if result.converted]
+    if not any(result.split == "Tr" for result in converted):
+        raise UserError(
+            f"no training case could be converted; {target.working / REPORT_FILE} says why for each\n{summary(results)}"
+        )
+    attributes = _attributes(cohort, {result.case_id: result for result in converted}, options.attributes)
+    write_dataset_files(target.working, converted, attributes, options.settings)
+    folder = target.finish()
+    training = [result.case_id for result in converted if result.split == "Tr"]
+    folds = write_folds(
+        dataset_name,
+        strata(cohort.table.loc[training]),
+        n_folds=options.n_folds,
+        seed=options.seed,
+        overwrite=options.overwrite,
+    )
+    return Conversion(
+        folder=folder, cohort=cohort, results=results, n_resumed=n_resumed, attributes=attributes, folds=folds
+    )
+
+
+def _identity(root: str | os.PathLike, options: ConversionOptions) -> dict:
+    """What may not change between two runs into one folder."""
+    return {
+        "root": str(Path(root).resolve()),
+        "segmentations": options.segmentations,
+        "recipe": options.settings.to_json(),
+    }
+
+
+def _attributes(cohort: Cohort, converted: Mapping[str, CaseResult], names: Sequence[str]) -> pd.DataFrame:
+    """The groups of the converted cases (of all rows while there are none yet), label volumes included."""
+    rows = cohort.table.loc[sorted(converted)] if converted else cohort.table
+    volumes = pd.Series(
+        {case_id: converted[case_id].tumor_volume_mm3 for case_id in rows.index if case_id in converted}, dtype=float
+    )
+    return build_attributes(rows.assign(**{TUMOR_VOLUME: volumes.reindex(rows.index)}), names)
+
+
+def _run(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseResult], int]:
+    """Convert the cases that an earlier run has not; the results of all, and how many it had."""
+    if not tasks:
+        return [], 0
+    folder = tasks[0].folder
+    done = journal.read_journal(folder)
+    results: list[CaseResult] = []
+    keys: dict[str, str] = {}
+    waiting: list[CaseTask] = []
+    for task in tasks:
+        try:
+            keys[task.files.case_id] = key = journal.task_key(task, sources(task))
+        except CaseProblem as problem:
+            results.append(skipped(task.files.case_id, problem.finding, split=task.split))
+            continue
+        known_key, result = done.get(task.files.case_id, (None, None))
+        if known_key == key and (not result.converted or journal.outputs_exist(case_outputs(task))):
+            results.append(result)
+        else:
+            waiting.append(task)
+    n_resumed = len(keys) - len(waiting)
+    with journal.open_journal(folder) as stream:
+        bar = tqdm(_convert_all(waiting, n_processes), total=len(waiting), desc="Converting", unit="case")
+        try:
+            for result in bar:
+                journal.append(stream, keys[result.case_id], result)
+                results.append(result)
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process died, probably for lack of memory; the cases done so far are kept: run the command again "
+                "with a smaller -np to continue"
+            ) from error
+        except OSError as error:
+            raise UserError(
+                f"a file could not be written ({error}); the cases done so far are kept: mend it and run the command "
+                "again to continue"
+            ) from error
+    return results, n_resumed
+
+
+def _convert_all(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseResult]:
+    """Results as they come, from ``n_processes`` processes or, for one, from this one."""
+    if n_processes <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield convert_case(task)
+        return
+    # Forking a process in which ITK has started threads can hang, hence spawn.
+    with ProcessPoolExecutor(
+        min(n_processes, len(tasks)), mp_context=get_context("spawn"), initializer=_one_thread
+    ) as pool:
+        futures = [pool.submit(convert_case, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_thread() -> None:
+    """One ITK thread a process: the processes are the parallelism."""
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

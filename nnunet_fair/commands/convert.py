@@ -1,0 +1,141 @@
+"""``nnunet_fair convert``: a cohort in the MAMA-MIA layout to an nnU-Net dataset."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from nnunet_fair.errors import UserError
+
+HELP = "convert a cohort in the MAMA-MIA layout to an nnU-Net dataset with case metadata, breast boxes and folds"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``convert``."""
+    parser.add_argument("-i", "--input", type=Path, required=True, metavar="ROOT", help="the cohort's folder")
+    parser.add_argument("-d", "--dataset", type=int, required=True, metavar="ID", help="number of the nnU-Net dataset")
+    parser.add_argument("--name", default="MAMAMIA", help="name of the nnU-Net dataset (default: %(default)s)")
+    images = parser.add_argument_group("images")
+    images.add_argument(
+        "--recipe",
+        choices=("phases", "subtraction", "zscore-all", "zscore-pre"),
+        default="phases",
+        help="how phases become channels (docs/recipes.md; default: %(default)s)",
+    )
+    images.add_argument(
+        "--phases",
+        nargs="+",
+        metavar="PHASE",
+        help="phase numbers, 0 is pre-contrast, or 'last' (default: 0 1 2; subtraction 0 1; zscore-all 1)",
+    )
+    images.add_argument(
+        "--percentiles",
+        nargs=2,
+        type=float,
+        default=(0.1, 99.9),
+        metavar=("LOW", "HIGH"),
+        help="percentiles that zscore-pre clips each phase to (default: 0.1 99.9)",
+    )
+    images.add_argument(
+        "--crop-breast",
+        nargs="?",
+        type=float,
+        const=0.0,
+        metavar="MARGIN_MM",
+        help="crop to the breast box grown by a margin (default margin: 0 mm)",
+    )
+    images.add_argument(
+        "--link",
+        choices=("symlink", "hardlink", "copy"),
+        default="symlink",
+        help="how files that need no change are placed (default: %(default)s)",
+    )
+    images.add_argument(
+        "--check",
+        choices=("voxels", "headers"),
+        default="voxels",
+        help="'voxels' reads every image whole, 'headers' only headers and labels (default: %(default)s)",
+    )
+    cases = parser.add_argument_group("cases")
+    cases.add_argument("--table", type=Path, metavar="FILE", help="table of cases (default: the one in ROOT)")
+    cases.add_argument(
+        "--attributes",
+        nargs="+",
+        metavar="NAME",
+        help="attributes for fair_cases.csv (default: age menopause breast_density)",
+    )
+    cases.add_argument(
+        "--segmentations", default="expert", metavar="FOLDER", help="folder below segmentations (default: %(default)s)"
+    )
+    cases.add_argument(
+        "--test-fraction",
+        type=float,
+        metavar="F",
+        help="draw test cases instead of using train_test_splits.csv; 0 makes every case a training case",
+    )
+    cases.add_argument(
+        "--folds", type=int, default=5, metavar="N", help="cross-validation folds (default: %(default)s)"
+    )
+    cases.add_argument("--seed", type=int, default=0, help="of folds and test cases (default: %(default)s)")
+    parser.add_argument("-np", "--num-processes", type=int, metavar="N", help="processes (default: up to 8)")
+    parser.add_argument("--overwrite", action="store_true", help="convert again what is there already")
+    parser.add_argument("--allow-skips", action="store_true", help="exit with 0 although cases were skipped")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, print what became of the cases, and fail if one was skipped."""
+    from nnunet_fair.data.coverage import coverage_lines
+    from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES
+    from nnunet_fair.dataset_conversion.convert import ConversionOptions, convert_cohort
+    from nnunet_fair.dataset_conversion.recipes import DEFAULT_PHASES, RecipeSettings
+    from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary
+
+    if not 0 < args.dataset < 1000:
+        raise UserError(f"expected a dataset number from 1 to 999, found {args.dataset}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", args.name):
+        raise UserError(f"expected a name of letters, digits, - and _, found {args.name!r}")
+    if args.num_processes is not None and args.num_processes < 1:
+        raise UserError(f"expected -np of 1 or more, found {args.num_processes}")
+    settings = RecipeSettings(
+        recipe=args.recipe,
+        phases=_phases(args.phases) if args.phases else DEFAULT_PHASES[args.recipe],
+        percentiles=tuple(args.percentiles),
+        crop_margin_mm=args.crop_breast,
+    )
+    options = ConversionOptions(
+        settings=settings,
+        table=args.table,
+        segmentations=args.segmentations,
+        attributes=tuple(args.attributes or DEFAULT_ATTRIBUTES),
+        link=args.link,
+        check=args.check,
+        test_fraction=args.test_fraction,
+        n_folds=args.folds,
+        seed=args.seed,
+        n_processes=args.num_processes or min(8, os.cpu_count() or 1),
+        overwrite=args.overwrite,
+    )
+    done = convert_cohort(args.input, f"Dataset{args.dataset:03d}_{args.name}", options)
+    if done.n_resumed:
+        print(f"{done.n_resumed} cases were done already by an earlier run")
+    if done.cohort.n_rows_without_id:
+        print(f"{done.cohort.n_rows_without_id} rows of the table carry no ID and were left out")
+    print(summary(done.results))
+    print(f"Test cases: {done.cohort.split_source}")
+    print("\n".join(coverage_lines(done.attributes)))
+    print(f"Validation cases a fold ({done.folds.path}{'' if done.folds.written else ', kept as it was'}):")
+    print(done.folds.balance.to_string())
+    if done.folds.previous is not None:
+        print(f"The folds that were there spoke of other cases; they are kept in {done.folds.previous}")
+    print(f"Wrote {done.folder}; every case and its reason: {done.folder / REPORT_FILE}")
+    if done.n_skipped and not args.allow_skips:
+        print(f"{done.n_skipped} cases were skipped, hence exit status 1; --allow-skips accepts that")
+        return 1
+    return 0
+
+
+def _phases(words: list[str]) -> tuple[int | str, ...]:
+    """``0 1 last`` as numbers and words."""
+    return tuple(int(word) if word.isdecimal() else word for word in words)
