@@ -11,6 +11,7 @@ over a boolean membership matrix. Nothing here imports torch.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,13 +140,15 @@ def _divexplorer_itemsets(coded: pd.DataFrame, threshold: int) -> list[frozenset
 
     outcome = "outcome"  # never an attribute's code; its values do not matter for the itemsets
     table = coded.assign(**{outcome: np.arange(len(coded), dtype=float)})
-    found = DivergenceExplorer(table).get_pattern_divergence(
-        # Half a case below the threshold: the library compares shares in floating point.
-        min_support=(threshold - 0.5) / len(coded),
-        quantitative_outcomes=[outcome],
-        attributes=list(coded.columns),
-        FPM_algorithm="fpgrowth",
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the library's own calls of pandas
+        found = DivergenceExplorer(table).get_pattern_divergence(
+            # Half a case below the threshold: the library compares shares in floating point.
+            min_support=(threshold - 0.5) / len(coded),
+            quantitative_outcomes=[outcome],
+            attributes=list(coded.columns),
+            FPM_algorithm="fpgrowth",
+        )
     return [itemset for itemset in found["itemset"] if len(itemset)]
 
 

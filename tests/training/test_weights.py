@@ -1,0 +1,131 @@
+"""The rules that turn divergences into weights, worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.weights import SubgroupFinder, rule_weights, worst_subgroups
+
+
+def frame(rows: dict) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(rows, orient="index").astype(object)
+
+
+def test_worst_subgroup_of_each_case():
+    membership = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=bool)
+    worst, lowest = worst_subgroups(np.array([-0.1, -0.3, 0.2]), membership, np.array([True, True, True]))
+    assert worst.tolist() == [1, 1, 2, -1]
+    assert lowest.tolist() == [-0.3, -0.3, 0.2, 0.0]
+    worst, lowest = worst_subgroups(np.array([-0.1, -0.3, 0.2]), membership, np.array([True, False, False]))
+    assert worst.tolist() == [0, -1, -1, -1]
+    assert lowest.tolist() == [-0.1, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        # Δ* = −0.2, −0.05, 0 and σ = 0.2, strength 2, cap 2.5
+        ("shortfall", np.array([2.5, 1.5, 1.0]) * 3 / 5.0),  # 1 + 2·1 = 3 → 2.5; 1 + 2·0.25 = 1.5
+        ("exponential", np.array([2.5, np.exp(0.5), 1.0]) * 3 / (3.5 + np.exp(0.5))),
+        ("published", np.array([0.2, 0.05, 1.0])),
+    ],
+)
+def test_rules_by_hand(rule, expected):
+    config = FairConfig(rule=rule, strength=2.0, max_weight=2.5)
+    assert rule_weights(np.array([-0.2, -0.05, 0.0]), 0.2, config) == pytest.approx(expected)
+
+
+@given(
+    divergence=st.lists(st.floats(-1, 1), min_size=1, max_size=30),
+    strength=st.floats(0, 50),
+    max_weight=st.floats(1, 20),
+    rule=st.sampled_from(["shortfall", "exponential"]),
+)
+def test_weights_have_mean_one_and_never_favour_the_better_off(divergence, strength, max_weight, rule):
+    delta = np.array(divergence)
+    weights = rule_weights(delta, 0.1, FairConfig(rule=rule, strength=strength, max_weight=max_weight))
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights.max() <= max_weight * weights.min() * (1 + 1e-9)
+    order = np.argsort(delta)
+    assert (np.diff(weights[order]) <= 1e-12).all()  # the lower the divergence, the larger the weight
+
+
+def test_strength_zero_is_stock_training():
+    assert rule_weights(np.array([-0.5, 0.0, 0.3]), 0.1, FairConfig(strength=0.0)).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_refresh_by_hand():
+    # four cases of group x score 0.2, four of y 0.6: mean 0.4, Δ(x) = −0.2, σ = 0.2;
+    # shrunk by n / (n + 4) = ½ to −0.1: w = 1 + 4 · 0.1 / 0.2 = 3 for x, 1 for y, mean 2 → 1.5 and 0.5
+    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
+    finder = SubgroupFinder(cases, cases, FairConfig(min_cases=2, shrinkage=4.0))
+    refresh = finder.refresh(pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index))
+    assert refresh.weights.tolist() == pytest.approx([1.5] * 4 + [0.5] * 4)
+    assert refresh.subgroup == ("group=x",) * 4 + ("",) * 4
+    assert refresh.divergence.loc[0, ["subgroup", "n"]].tolist() == ["group=x", 4]
+    assert refresh.divergence["divergence"].tolist() == pytest.approx([-0.2, 0.2])
+    assert refresh.note == ""
+
+
+def test_weights_go_by_case_id_and_cases_without_metadata_are_neutral():
+    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
+    train = cases.reindex(["c7", "unknown", "c0"])
+    scores = pd.Series({f"c{i}": 0.2 if i < 4 else 0.6 for i in reversed(range(8))})
+    refresh = SubgroupFinder(cases, train, FairConfig(min_cases=2, shrinkage=0.0)).refresh(scores)
+    # 1, 1 and min(5, 1 + 4 · 0.2 / 0.2) = 5: mean 7/3
+    assert refresh.weights.tolist() == pytest.approx([3 / 7, 3 / 7, 15 / 7])
+    assert refresh.subgroup == ("", "", "group=x")
+
+
+def test_subgroups_are_mined_anew_as_cases_become_scored():
+    cases = frame({f"c{i}": {"group": "x" if i < 3 else "y"} for i in range(9)})
+    finder = SubgroupFinder(cases, cases, FairConfig(min_cases=3, shrinkage=0.0))
+    half = pd.Series([0.1, np.nan, np.nan, 0.5, 0.6, 0.7, np.nan, np.nan, np.nan], index=cases.index)
+    assert finder.refresh(half).divergence["subgroup"].tolist() == ["group=y"]
+    full = pd.Series([0.1] * 3 + [0.7] * 6, index=cases.index)
+    assert finder.refresh(full).divergence["subgroup"].tolist() == ["group=x", "group=y"]
+
+
+def test_a_group_missing_among_the_scored_falls_back_to_its_parent():
+    # validation cases hold no "old, dense" at all: training cases of it take the subgroup "dense"
+    scored = frame({f"v{i}": {"age": "young", "density": "d" if i < 4 else "a"} for i in range(8)})
+    train = frame({"t0": {"age": "old", "density": "d"}, "t1": {"age": "young", "density": "a"}})
+    scores = pd.Series([0.1] * 4 + [0.9] * 4, index=scored.index)
+    refresh = SubgroupFinder(scored, train, FairConfig(min_cases=2, score_cases="val")).refresh(scores)
+    assert refresh.subgroup == ("density=d", "")
+
+
+def test_min_t_ignores_what_may_be_chance():
+    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
+    scores = pd.Series([0.1, 0.9, 0.2, 0.6, 0.1, 0.9, 0.3, 0.8], index=cases.index)
+    assert SubgroupFinder(cases, cases, FairConfig(min_cases=2)).refresh(scores).note == ""
+    strict = SubgroupFinder(cases, cases, FairConfig(min_cases=2, min_t=2.0)).refresh(scores)
+    assert strict.weights.tolist() == [1.0] * 8
+    assert strict.note == "no training case is in a subgroup below average"
+
+
+@pytest.mark.parametrize(
+    ("groups", "scores", "note"),
+    [
+        (["x", "y", "x", "y"], [np.nan] * 4, "no case has been scored yet"),
+        (["x", "y", "x", "y"], [0.5] * 4, "all 4 scored cases have the same score"),
+        ([None] * 4, [0.1, 0.2, 0.3, 0.4], "no subgroup is frequent among the 4 scored cases"),
+        (["x"] * 4, [0.1, 0.2, 0.3, 0.4], "no training case is in a subgroup below average"),
+    ],
+    ids=["nothing scored", "all equal", "no value", "one group"],
+)
+def test_nothing_to_say_gives_neutral_weights_with_the_reason(groups, scores, note):
+    cases = frame({f"c{i}": {"group": group} for i, group in enumerate(groups)})
+    refresh = SubgroupFinder(cases, cases, FairConfig(min_cases=2)).refresh(pd.Series(scores, index=cases.index))
+    assert refresh.weights.tolist() == [1.0] * 4
+    assert refresh.note == note
+
+
+def test_published_rule_is_the_papers():
+    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
+    scores = pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index)
+    refresh = SubgroupFinder(cases, cases, FairConfig(min_cases=2, rule="published")).refresh(scores)
+    assert refresh.weights.tolist() == pytest.approx([0.2] * 4 + [1.0] * 4)  # |Δ|, unshrunk; neutral where none
