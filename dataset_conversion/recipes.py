@@ -114,7 +114,7 @@ def read_recipe(folder: str | os.PathLike) -> RecipeSettings:
     """The recipe a dataset or a trained model expects.
 
     Args:
-        folder: a raw dataset folder, or a model folder (nnU-Net copies ``dataset.json``, which holds the recipe, to it).
+        folder: a raw dataset folder, or a model folder, to which nnU-Net copies ``dataset.json`` with the recipe in it.
 
     Raises:
         UserError: the folder records no recipe.
