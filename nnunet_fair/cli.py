@@ -9,7 +9,7 @@ import sys
 from nnunet_fair import __version__
 from nnunet_fair.errors import UserError
 
-COMMANDS = ("synth", "convert", "env")
+COMMANDS = ("synth", "convert", "plans", "postprocess", "env")
 
 
 def build_parser() -> argparse.ArgumentParser:
