@@ -1,0 +1,71 @@
+"""``nnunet_fair postprocess``: predicted masks to the masks that are handed on."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "breast box, connected components and empty masks of predicted masks"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``nnunet_fair postprocess``."""
+    parser.add_argument("-i", required=True, metavar="PRED", help="folder of predicted masks (nnUNetv2_predict -o)")
+    parser.add_argument("-o", required=True, metavar="OUT", help="folder for the post-processed masks")
+    parser.add_argument("--boxes", metavar="FILE_OR_FOLDER", help="breast_boxes.json or MAMA-MIA's patient_info_files")
+    parser.add_argument("--require-boxes", action="store_true", default=None, help="skip cases without a box")
+    parser.add_argument("--margin-mm", type=float, metavar="MM", help="grow the box by this margin (default 0)")
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--largest", action="store_const", const=1, dest="keep", help="keep the largest component")
+    kept.add_argument("--keep", type=int, metavar="N", help="keep the N largest components (multifocal disease)")
+    parser.add_argument("--connectivity", type=int, choices=(6, 18, 26), help="neighbours that connect (default 26)")
+    parser.add_argument("--min-volume-mm3", type=float, metavar="MM3", help="remove smaller components (default 0)")
+    parser.add_argument(
+        "--on-empty",
+        choices=("keep", "unboxed", "lower-threshold"),
+        help="what an empty mask becomes: kept empty and listed (default), the mask before the box where the box "
+        "emptied it, or the most likely lesion at a lower threshold (needs --probabilities)",
+    )
+    parser.add_argument("--probabilities", metavar="FOLDER", help="folder of the .npz files of --save_probabilities")
+    parser.add_argument("--min-probability", type=float, metavar="P", help="lowest threshold allowed (default 0.1)")
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        metavar="L",
+        help="labels to work on, each by itself; joined by commas they are one region (default: every label)",
+    )
+    parser.add_argument("--settings", metavar="FILE", help="repeat a postprocessing.json; other options override it")
+    parser.add_argument("-np", type=int, default=1, metavar="N", help="processes (default 1)")
+    parser.add_argument("--overwrite", action="store_true", help="replace masks in the output folder")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Post-process a folder and say what was done; 1 where a case was skipped."""
+    from nnunet_fair.inference.boxes import read_boxes
+    from nnunet_fair.inference.postprocess_folder import postprocess_folder
+    from nnunet_fair.inference.report import summary_lines
+    from nnunet_fair.inference.settings import merge_settings, parse_labels, read_settings
+
+    settings = merge_settings(
+        read_settings(args.settings) if args.settings else None,
+        box=True if args.boxes else None,
+        require_boxes=args.require_boxes,
+        margin_mm=args.margin_mm,
+        keep=args.keep,
+        connectivity=args.connectivity,
+        min_volume_mm3=args.min_volume_mm3,
+        on_empty=args.on_empty,
+        min_probability=args.min_probability,
+        labels=parse_labels(args.labels) if args.labels else None,
+    )
+    summary = postprocess_folder(
+        args.i,
+        args.o,
+        settings,
+        boxes=read_boxes(args.boxes) if args.boxes else None,
+        probabilities=args.probabilities,
+        n_processes=args.np,
+        overwrite=args.overwrite,
+    )
+    for line in summary_lines(summary, args.o):
+        print(line)
+    return 1 if summary.errors else 0
