@@ -1,0 +1,89 @@
+"""The case IDs of an nnU-Net dataset, from its folders or its ``dataset.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name
+
+
+@dataclass(frozen=True)
+class DatasetCases:
+    """The cases of one dataset.
+
+    Attributes:
+        training: IDs of the cases that nnU-Net trains and cross-validates on, sorted.
+        test: IDs of the cases in ``imagesTs`` and ``labelsTs``, sorted.
+    """
+
+    training: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def find_cases(dataset: str | int) -> DatasetCases:
+    """Find the cases of an nnU-Net dataset.
+
+    The training cases are those listed under ``dataset`` in the raw folder's ``dataset.json`` where there is such a
+    list, else the labels in ``labelsTr`` and the images in ``imagesTr``; without a raw folder the reference
+    segmentations that nnU-Net copies to ``gt_segmentations`` of the preprocessed folder.
+
+    Args:
+        dataset: number or full name.
+
+    Raises:
+        UserError: no such dataset, no or a broken ``dataset.json``, or no training case in any of these places.
+    """
+    name = dataset_name(dataset)
+    folders = [Path(os.environ[root]) / name for root in (RAW, PREPROCESSED) if os.environ.get(root)]
+    described = [folder for folder in folders if (folder / "dataset.json").is_file()]
+    if not described:
+        raise UserError(f"no dataset.json in {' or '.join(map(str, folders))}; is {name} an nnU-Net dataset?")
+    test: set[str] = set()
+    for folder in described:
+        content = _read_dataset_json(folder / "dataset.json")
+        ending = content["file_ending"]
+        test |= _label_ids(folder / "labelsTs", ending) | _image_ids(folder / "imagesTs", ending)
+        training = (
+            set(content.get("dataset") or ())
+            or _label_ids(folder / "labelsTr", ending) | _image_ids(folder / "imagesTr", ending)
+            or _label_ids(folder / "gt_segmentations", ending)
+        )
+        if training:
+            return DatasetCases(tuple(sorted(training)), tuple(sorted(test - training)))
+    raise UserError(
+        f"no training case of {name}: looked in dataset.json, imagesTr, labelsTr and gt_segmentations of "
+        f"{' and '.join(map(str, described))}"
+    )
+
+
+def _read_dataset_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("file_ending"), str):
+        raise UserError(f"{path} has no file_ending, such as .nii.gz; nnU-Net needs it as well")
+    return content
+
+
+def _label_ids(folder: Path, ending: str) -> set[str]:
+    """``case`` of every file ``case<ending>``."""
+    return {name.removesuffix(ending) for name in _names(folder) if name.endswith(ending)}
+
+
+def _image_ids(folder: Path, ending: str) -> set[str]:
+    """``case`` of every file ``case_0000<ending>``, whatever the channel number."""
+    pattern = re.compile(r"(.+)_\d{4}" + re.escape(ending))
+    return {match[1] for match in map(pattern.fullmatch, _names(folder)) if match}
+
+
+def _names(folder: Path) -> Iterable[str]:
+    # Hidden files (.DS_Store, ._case.nii.gz of macOS archives) are no cases.
+    return (entry.name for entry in folder.iterdir() if entry.name[0] != ".") if folder.is_dir() else ()
