@@ -9,7 +9,7 @@ import sys
 from nnunet_fair import __version__
 from nnunet_fair.errors import UserError
 
-COMMANDS = ("synth", "convert", "metadata", "plans", "postprocess", "demo", "env", "doctor")
+COMMANDS = ("synth", "convert", "metadata", "plans", "postprocess", "evaluate", "demo", "env", "doctor")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,193 @@
+"""``nnunet_fair evaluate``: from two folders of masks and a table to scores, tables and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.anonymise import anonymise_cases
+from nnunet_fair.evaluation.case_groups import CaseGroups, read_case_groups
+from nnunet_fair.evaluation.masks import CaseProblemError
+from nnunet_fair.evaluation.overlays import OverlayOptions, check_overlay_options, overlay_picture
+from nnunet_fair.evaluation.pairing import CasePair, Pairing
+from nnunet_fair.evaluation.report import Picture, evaluation_report, number, worst_cases
+from nnunet_fair.evaluation.score_cases import NOT_SCORED, ScoringOptions, score_cases
+from nnunet_fair.evaluation.scores import Analysis, AnalysisOptions, analyse, plain, scores_document
+from nnunet_fair.evaluation.training_records import read_training_records
+from nnunet_fair.files import write_csv, write_json, write_text
+
+CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the report shows beside the numbers.
+
+    Attributes:
+        title: its title.
+        overlays: the images under the contours.
+        n_overlays: how many of the worst cases to draw.
+        model: training folder to show weights and divergence of.
+        anonymise: replace case IDs by neutral numbers in everything that is written.
+    """
+
+    title: str = "Segmentation fairness report"
+    overlays: OverlayOptions = field(default_factory=OverlayOptions)
+    n_overlays: int = 6
+    model: Path | None = None
+    anonymise: bool = False
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Where the groups come from.
+
+    Attributes:
+        path: ``fair_cases.csv`` or a raw table.
+        variables: variables of the fairness score, None for the challenge's.
+        attributes: further attributes of the subgroup table.
+        id_column: the raw table's ID column.
+    """
+
+    path: Path
+    variables: tuple[str, ...] | None = None
+    attributes: tuple[str, ...] | None = None
+    id_column: str | None = None
+
+    def read(self, case_ids: Sequence[str]) -> CaseGroups:
+        """The groups of these cases."""
+        return read_case_groups(
+            self.path, case_ids, variables=self.variables, attributes=self.attributes, id_column=self.id_column
+        )
+
+
+def evaluate(
+    pairing: Pairing,
+    table: TableOptions,
+    output: Path,
+    *,
+    scoring: ScoringOptions,
+    analysis: AnalysisOptions,
+    report: ReportOptions,
+    n_processes: int = 1,
+    cases: pd.DataFrame | None = None,
+) -> Analysis:
+    """Score, analyse and write ``cases.csv``, ``scores.json``, ``subgroups.csv`` and ``report.html``.
+
+    Args:
+        pairing: the cases.
+        table: the groups.
+        output: folder to write to; made where it does not exist, files of these names are replaced.
+        scoring: how the masks are read and scored.
+        analysis: how the cases become scores.
+        report: what the report shows.
+        n_processes: number of processes for the scoring.
+        cases: the per-case table where it exists already (merged parts).
+
+    Returns:
+        The analysis.
+
+    Raises:
+        UserError: the table, the images or the training folder cannot be used, or no case could be scored.
+    """
+    # Everything that can be wrong with the arguments is found before hours of scoring.
+    groups = table.read([pair.case_id for pair in pairing.pairs])
+    check_overlay_options(report.overlays)
+    training = read_training_records(report.model) if report.model else None
+    make_folder(output)
+    if cases is None:
+        cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
+    cases = with_folds(cases, pairing.pairs)
+    if not cases["dsc"].notna().any():
+        reason = cases["problem"].iloc[0] or "every case has two empty masks and the policy excludes them"
+        raise UserError(f"none of the {len(cases)} cases could be scored; the first: {reason}")
+    names = {pair.case_id: pair.case_id for pair in pairing.pairs}
+    if report.anonymise:
+        names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
+    result = analyse(cases, groups, analysis)
+    pictures = draw_overlays(pairing.pairs, result.scored, report, scoring, names=names)
+    settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
+    document = scores_document(
+        result,
+        settings={key: value for key, value in settings.items() if key != "empty"},
+        missing_predictions=[names[case] for case in pairing.missing if case in names],
+        extra_predictions=len(pairing.extra) if report.anonymise else list(pairing.extra),
+    )
+    page = evaluation_report(
+        result,
+        title=report.title,
+        overlays=pictures,
+        training=training,
+        settings=settings,
+        problems=[(str(i), p) for i, p in cases.loc[cases["status"] == NOT_SCORED, "problem"].items()],
+    )
+    write_csv(cases_with_groups(cases, groups), output / CASES)
+    write_csv(result.subgroups, output / SUBGROUPS)
+    write_json(document, output / SCORES)
+    write_text(page, output / REPORT)
+    return result
+
+
+def make_folder(output: Path) -> None:
+    """Make the output folder.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the output folder {output} cannot be made ({error.strerror})") from error
+
+
+def with_folds(cases: pd.DataFrame, pairs: Sequence[CasePair]) -> pd.DataFrame:
+    """The per-case table with a column ``fold`` where the cases come from cross-validation."""
+    folds = {pair.case_id: pair.fold for pair in pairs if pair.fold is not None}
+    return cases.assign(fold=cases.index.map(folds)) if folds else cases
+
+
+def cases_with_groups(cases: pd.DataFrame, groups: CaseGroups) -> pd.DataFrame:
+    """``cases.csv``: the metrics and, behind them, the groups of each case."""
+    attributes = groups.frame.reindex(cases.index)
+    taken = {name: f"group_{name}" for name in attributes.columns if name in cases.columns or name == "case_id"}
+    return cases.join(attributes.rename(columns=taken)).rename_axis("case_id").reset_index()
+
+
+def draw_overlays(
+    pairs: Sequence[CasePair],
+    scored: pd.DataFrame,
+    report: ReportOptions,
+    scoring: ScoringOptions,
+    *,
+    names: dict[str, str],
+) -> list[Picture]:
+    """Pictures of the worst cases.
+
+    Args:
+        pairs: the cases' files.
+        scored: the scored cases, indexed by the names they are shown under.
+        report: how many, and the images.
+        scoring: how the masks are read.
+        names: the name each case is shown under.
+
+    Returns:
+        The pictures; a case whose files cannot be drawn is left out.
+    """
+    pair_of = {names[pair.case_id]: pair for pair in pairs}
+    pictures = []
+    for name in worst_cases(scored, report.n_overlays):
+        row = scored.loc[name]
+        caption = f"{name}: DSC {number(row['dsc'])}, HD95 {number(row['hd95_mm'], 1)} mm, volume "
+        caption += f"{number(row['volume_reference_mm3'] / 1000, 2)} mL"
+        try:
+            data = overlay_picture(pair_of[name], report.overlays, scoring)
+        except CaseProblemError:
+            data = overlay_picture(pair_of[name], OverlayOptions(), scoring)
+            caption += " (its image could not be drawn)"
+        text = f"Contours of reference and prediction of case {name}."
+        pictures.append(Picture(data, "image/png", text, caption))
+    return pictures

@@ -1,0 +1,247 @@
+"""The report's figures, as SVG that can stand inside an HTML page; colours told apart by the colour-blind."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), without its yellow, which is too pale on paper.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+GREY = "#767676"
+WIDTH = 5.4  # inches: about a phone's width at a readable 9 pt
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.axisbelow": True,
+    "grid.color": "#E2E2E2",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "nnunet_fair",
+    "font.family": "DejaVu Sans",
+    "figure.dpi": 144,
+}
+METRIC_NAMES = {"dsc": "DSC", "norm_hd": "NormHD"}
+
+
+def to_svg(figure: Figure) -> bytes:
+    """A figure as an SVG file, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def group_figure(table: pd.DataFrame, metric: str, *, cohort_mean: float) -> bytes:
+    """Mean and interval of every group, one block a variable, with the cohort's mean as a line.
+
+    Args:
+        table: rows of the subgroup table with kind ``group``.
+        metric: ``dsc`` or ``norm_hd``.
+        cohort_mean: the mean of all cases.
+
+    Returns:
+        SVG.
+    """
+    attributes = list(dict.fromkeys(table["attributes"]))
+    rows = len(table) + len(attributes)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.6 + 0.24 * rows))
+        axes = figure.subplots()
+        position, ticks, labels = 0, [], []
+        for number, attribute in enumerate(attributes):
+            axes.text(
+                0.0, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
+            )
+            position += 1
+            for row in table[table["attributes"] == attribute].itertuples():
+                mean = getattr(row, f"mean_{metric}")
+                low, high = getattr(row, f"mean_{metric}_low"), getattr(row, f"mean_{metric}_high")
+                colour = PALETTE[number % len(PALETTE)] if row.decides else GREY
+                axes.plot([low, high], [position] * 2, color=colour, linewidth=1.6)
+                axes.plot(
+                    mean, position, marker="o", color=colour, markersize=5, fillstyle="full" if row.decides else "none"
+                )
+                ticks.append(position)
+                labels.append(f"{row.subgroup.split('=', 1)[1]}  (n={row.n})")
+                position += 1
+        axes.axvline(cohort_mean, color=GREY, linewidth=1, linestyle="--")
+        axes.set_yticks(ticks, labels)
+        axes.set_ylim(position - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        axes.set_xlabel(f"mean {METRIC_NAMES[metric]} (line: interval; dashed: all cases)")
+    return to_svg(figure)
+
+
+def heatmap_figure(values: pd.Series, rows: pd.Series, columns: pd.Series, *, metric: str, min_group: int) -> bytes:
+    """Mean of a metric over the cells of two variables.
+
+    Args:
+        values: the metric, shape (n_cases,), indexed by case ID.
+        rows: group of each case in the one variable, indexed by case ID.
+        columns: group of each case in the other.
+        metric: ``dsc`` or ``norm_hd``.
+        min_group: cells with fewer cases are written in brackets.
+
+    Returns:
+        SVG.
+    """
+    keys = [rows.reindex(values.index), columns.reindex(values.index)]
+    cells = values.groupby([key.to_numpy() for key in keys]).agg(["mean", "size"])
+    mean, size = cells["mean"].unstack(), cells["size"].unstack()
+    with mpl.rc_context({**STYLE, "axes.spines.left": False, "axes.spines.bottom": False}):
+        figure = Figure(figsize=(WIDTH, 0.9 + 0.42 * len(mean)))
+        axes = figure.subplots()
+        # Cividis runs from dark blue to yellow and reads the same with and without colour vision; dark is worse.
+        colours = mpl.colormaps["cividis" if metric == "dsc" else "cividis_r"]
+        low, high = np.nanmin(mean.to_numpy()), np.nanmax(mean.to_numpy())
+        normalise = mpl.colors.Normalize(low, high if high > low else low + 1e-9)
+        image = axes.imshow(
+            np.ma.masked_invalid(mean.to_numpy(dtype=float)), cmap=colours, norm=normalise, aspect="auto"
+        )
+        for (i, j), value in np.ndenumerate(mean.to_numpy(dtype=float)):
+            if np.isfinite(value):
+                n = int(size.to_numpy()[i, j])
+                text = f"{value:.2f}\nn={n}" if n >= min_group else f"({value:.2f})\nn={n}"
+                red, green, blue, _ = colours(normalise(value))
+                dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+                axes.text(j, i, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
+        axes.set_xticks(range(mean.shape[1]), [str(name) for name in mean.columns])
+        axes.set_yticks(range(mean.shape[0]), [str(name) for name in mean.index])
+        axes.tick_params(length=0)
+        axes.set_xlabel(str(columns.name))
+        axes.set_ylabel(str(rows.name))
+        figure.colorbar(image, ax=axes, label=f"mean {METRIC_NAMES[metric]}")
+    return to_svg(figure)
+
+
+def size_figure(cases: pd.DataFrame, *, failure_dsc: float) -> bytes:
+    """DSC against the reference's volume, failures marked, with the running median.
+
+    Args:
+        cases: scored cases with ``dsc`` and ``volume_reference_mm3``.
+        failure_dsc: DSC below which a case is a failure.
+
+    Returns:
+        SVG; the points are a raster inside it, so that 1500 of them stay small.
+    """
+    lesions = cases[cases["volume_reference_mm3"] > 0].sort_values("volume_reference_mm3")
+    volume, dsc = lesions["volume_reference_mm3"].to_numpy() / 1000, lesions["dsc"].to_numpy(dtype=float)
+    failed = (dsc == 0) | (dsc < failure_dsc)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.3))
+        axes = figure.subplots()
+        size = 26 if len(dsc) < 200 else 9
+        axes.scatter(volume[~failed], dsc[~failed], s=size, color=BLUE, alpha=0.55, linewidths=0, rasterized=True)
+        axes.scatter(
+            volume[failed],
+            dsc[failed],
+            s=size * 1.6,
+            color=VERMILION,
+            marker="x",
+            linewidths=1.2,
+            label=f"failure (DSC 0 or < {failure_dsc:g}): {failed.sum()}",
+            rasterized=True,
+        )
+        if len(dsc) >= 20:
+            window = max(9, len(dsc) // 10)
+            running = pd.Series(dsc).rolling(window, center=True, min_periods=window // 2).median()
+            axes.plot(volume, running, color="black", linewidth=1.6, label=f"running median of {window} cases")
+        axes.set_xscale("log")
+        axes.set_ylim(-0.04, 1.04)
+        axes.grid()
+        axes.set_xlabel("volume of the reference (mL)")
+        axes.set_ylabel("DSC")
+        figure.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False)
+    return to_svg(figure)
+
+
+def lambda_figure(performance: float, fairness: float, lambda_: float) -> bytes:
+    """The ranking as a function of λ, from pure performance to pure fairness."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.2))
+        axes = figure.subplots()
+        axes.plot([0, 1], [performance, fairness], color=BLUE, linewidth=1.8)
+        axes.plot(lambda_, (1 - lambda_) * performance + lambda_ * fairness, "o", color=VERMILION)
+        axes.annotate(
+            f"λ = {lambda_:g}",
+            (lambda_, (1 - lambda_) * performance + lambda_ * fairness),
+            textcoords="offset points",
+            xytext=(6, -12),
+        )
+        axes.set_xlabel("λ: 0 performance only, 1 fairness only")
+        axes.set_ylabel("ranking score")
+        axes.grid()
+    return to_svg(figure)
+
+
+def training_figure(history: pd.DataFrame, *, n_subgroups: int = 6) -> bytes:
+    """Divergence over the epochs of the subgroups that were worst at some refresh, averaged over the folds.
+
+    Args:
+        history: columns fold, epoch, subgroup, divergence.
+        n_subgroups: how many subgroups to draw.
+
+    Returns:
+        SVG.
+    """
+    course = history.groupby(["epoch", "subgroup"])["divergence"].mean().unstack()
+    worst = course.min().sort_values().index[:n_subgroups]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.0))
+        axes = figure.subplots()
+        for number, name in enumerate(worst):
+            style = ("-", "--", ":")[number // len(PALETTE) % 3]
+            axes.plot(
+                course.index,
+                course[name],
+                style,
+                marker="o",
+                markersize=3,
+                linewidth=1.5,
+                color=PALETTE[number % len(PALETTE)],
+                label=_short(name),
+            )
+        axes.axhline(0, color=GREY, linewidth=1)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("divergence of the training score")
+        axes.grid()
+        figure.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, fontsize=8)
+    return to_svg(figure)
+
+
+def weights_figure(weights: Sequence[tuple[str, np.ndarray]]) -> bytes:
+    """The last weights of the training cases, one row a fold.
+
+    Args:
+        weights: fold name and float array of shape (n_training_cases,).
+
+    Returns:
+        SVG.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.8 + 0.32 * len(weights)))
+        axes = figure.subplots()
+        jitter = np.random.default_rng(0)
+        for row, (_, values) in enumerate(weights):
+            heights = row + jitter.uniform(-0.25, 0.25, len(values))
+            axes.scatter(values, heights, s=9, color=BLUE, alpha=0.5, linewidths=0, rasterized=True)
+        axes.axvline(1, color=GREY, linewidth=1, linestyle="--")
+        axes.set_yticks(range(len(weights)), [name for name, _ in weights])
+        axes.set_ylim(len(weights) - 0.5, -0.5)
+        axes.set_xlabel("weight of a training case at the last refresh (dashed: neutral)")
+        axes.grid(axis="x")
+    return to_svg(figure)
+
+
+def _short(name: str, most: int = 60) -> str:
+    """A subgroup's name cut to fit a legend."""
+    return name if len(name) <= most else name[: most - 1] + "…"
