@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="L",
         help="labels to work on, each by itself; joined by commas they are one region (default: every label)",
     )
+    parser.add_argument(
+        "--uncrop", metavar="FILE", help="breast_crops.json: paste masks of breast crops back into the original images"
+    )
     parser.add_argument("--settings", metavar="FILE", help="repeat a postprocessing.json; other options override it")
     parser.add_argument("-np", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("--overwrite", action="store_true", help="replace masks in the output folder")
@@ -44,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_fair.inference.postprocess_folder import postprocess_folder
     from nnunet_fair.inference.report import summary_lines
     from nnunet_fair.inference.settings import merge_settings, parse_labels, read_settings
+    from nnunet_fair.inference.uncrop import read_crops
 
     settings = merge_settings(
         read_settings(args.settings) if args.settings else None,
@@ -56,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         on_empty=args.on_empty,
         min_probability=args.min_probability,
         labels=parse_labels(args.labels) if args.labels else None,
+        uncrop=True if args.uncrop else None,
     )
     summary = postprocess_folder(
         args.i,
@@ -63,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         settings,
         boxes=read_boxes(args.boxes) if args.boxes else None,
         probabilities=args.probabilities,
+        crops=read_crops(args.uncrop) if args.uncrop else None,
         n_processes=args.np,
         overwrite=args.overwrite,
     )

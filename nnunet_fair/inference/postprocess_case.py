@@ -14,6 +14,7 @@ from nnunet_fair.inference.masks import Mask, read_mask, write_mask
 from nnunet_fair.inference.postprocess import Change, postprocess_mask
 from nnunet_fair.inference.probabilities import LabelSet, Probabilities, read_probabilities
 from nnunet_fair.inference.settings import PostprocessingSettings
+from nnunet_fair.inference.uncrop import Crop, check_crop, paste_back
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class CaseTask:
         box: the breast box as given (not grown, not clipped), None where the case has none.
         probabilities: the case's ``.npz``, None where none is used.
         label_set: the dataset's labels, None where unknown.
+        crop: where the mask lies in the original image, for a mask predicted on a crop; None for a whole image.
         problem: why the case cannot be done, found before its mask was read.
     """
 
@@ -40,6 +42,7 @@ class CaseTask:
     box: Box | None = None
     probabilities: Path | None = None
     label_set: LabelSet | None = None
+    crop: Crop | None = None
     problem: str | None = None
 
 
@@ -76,6 +79,8 @@ def _run_case(task: CaseTask) -> CaseOutcome:
     if task.problem:
         raise UserError(task.problem)
     mask = read_mask(task.source)
+    if task.crop:
+        check_crop(mask, task.crop)
     box, box_state = _fitted_box(task, mask)
 
     @cache
@@ -90,7 +95,9 @@ def _run_case(task: CaseTask) -> CaseOutcome:
         box=box,
         probabilities=probabilities if task.probabilities else None,
     )
-    if array is mask.array and mask.as_stored:
+    if task.crop:
+        write_mask(paste_back(mask, array, task.crop), task.target)
+    elif array is mask.array and mask.as_stored:
         with atomic_path(task.target) as temporary:
             shutil.copyfile(task.source, temporary)
     else:
@@ -99,14 +106,17 @@ def _run_case(task: CaseTask) -> CaseOutcome:
 
 
 def _fitted_box(task: CaseTask, mask: Mask) -> tuple[Box | None, str]:
-    """The box grown and clipped to the image, and what to report about it."""
+    """The box grown and clipped to the image, in the mask's own indices, and what to report about it."""
     if not task.settings.box:
         return None, "not asked"
     if task.box is None:
         if task.settings.require_boxes:
             raise UserError("it has no breast box (--require-boxes)")
         return None, "none"
-    box, exceeded = fit_box(task.box, task.settings.margin_mm, mask.spacing, mask.array.shape)
+    # Boxes speak of the original image, also where the mask is that of a crop.
+    shape = task.crop.original_shape if task.crop else mask.array.shape
+    box, exceeded = fit_box(task.box, task.settings.margin_mm, mask.spacing, shape)
+    box = task.crop.box_inside(box) if task.crop else box
     return box, "clipped" if exceeded else "used"
 
 

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from nnunet_fair.inference.masks import list_masks
 from nnunet_fair.inference.postprocess_case import CaseOutcome, CaseTask, run_case
 from nnunet_fair.inference.probabilities import LabelSet, read_label_set
 from nnunet_fair.inference.settings import SETTINGS_FILE, PostprocessingSettings, settings_to_dict
+from nnunet_fair.inference.uncrop import Crop
 
 TABLE_FILE = "postprocessing.csv"
 TABLE_COLUMNS = (
@@ -91,6 +92,7 @@ def postprocess_folder(
     *,
     boxes: Boxes | None = None,
     probabilities: str | os.PathLike | None = None,
+    crops: Mapping[str, Crop] | None = None,
     n_processes: int = 1,
     overwrite: bool = False,
 ) -> FolderSummary:
@@ -102,6 +104,7 @@ def postprocess_folder(
         settings: what to do.
         boxes: the breast boxes; needed if the settings ask for them.
         probabilities: the folder of the ``.npz`` files; needed for ``lower-threshold``.
+        crops: where each case's crop lies in its original image; needed if the settings ask to paste back.
         n_processes: worker processes; 1 works in this one.
         overwrite: replace masks that lie in ``target``.
 
@@ -110,7 +113,7 @@ def postprocess_folder(
     """
     source, target = Path(source), Path(target)
     masks = list_masks(source)
-    _check_request(source, target, masks, settings, boxes, probabilities, overwrite)
+    _check_request(source, target, masks, settings, boxes, probabilities, crops, overwrite)
     label_set = read_label_set(source)
     if label_set is None and probabilities is not None:
         label_set = read_label_set(probabilities)
@@ -118,7 +121,7 @@ def postprocess_folder(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as staging:
         tasks = [
-            _task(case_id, path, Path(staging), settings, groups, boxes, probabilities, label_set)
+            _task(case_id, path, Path(staging), settings, groups, boxes, probabilities, crops, label_set)
             for case_id, path in masks.items()
         ]
         progress = tqdm(_run(tasks, n_processes), total=len(tasks), desc="post-processing", unit="case")
@@ -140,6 +143,7 @@ def _check_request(
     settings: PostprocessingSettings,
     boxes: Boxes | None,
     probabilities: str | os.PathLike | None,
+    crops: Mapping[str, Crop] | None,
     overwrite: bool,
 ) -> None:
     if target.resolve() == source.resolve():
@@ -148,6 +152,8 @@ def _check_request(
         raise UserError(f"{target} is a file; -o takes a folder")
     if settings.box and boxes is None:
         raise UserError("the settings ask for the breast box; give the boxes with --boxes")
+    if settings.uncrop and crops is None:
+        raise UserError("the settings ask to paste crops back; give the dataset's breast_crops.json with --uncrop")
     if settings.on_empty == "lower-threshold" and probabilities is None:
         raise UserError("--on-empty lower-threshold needs the probabilities; give their folder with --probabilities")
     if probabilities is not None and not Path(probabilities).is_dir():
@@ -165,6 +171,7 @@ def _task(
     groups: tuple[tuple[int, ...], ...] | None,
     boxes: Boxes | None,
     probabilities: str | os.PathLike | None,
+    crops: Mapping[str, Crop] | None,
     label_set: LabelSet | None,
 ) -> CaseTask:
     box, problem = None, None
@@ -173,6 +180,9 @@ def _task(
             box = boxes.of(case_id)
         except UserError as error:
             problem = str(error)
+    crop = crops.get(case_id) if settings.uncrop else None
+    if settings.uncrop and crop is None:
+        problem = "its crop is not recorded, so its original grid is unknown"
     return CaseTask(
         case_id=case_id,
         source=path,
@@ -182,6 +192,7 @@ def _task(
         box=box,
         probabilities=None if probabilities is None else Path(probabilities) / f"{case_id}.npz",
         label_set=label_set,
+        crop=crop,
         problem=problem,
     )
 

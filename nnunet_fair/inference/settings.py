@@ -33,6 +33,7 @@ class PostprocessingSettings:
         min_probability: lowest threshold ``lower-threshold`` may use, in (0, 0.5].
         labels: groups of labels treated as one mask each; None treats every label by itself (region-based models: all
             foreground labels together).
+        uncrop: the masks are those of breast crops and are pasted back into the original images.
     """
 
     box: bool = False
@@ -44,6 +45,7 @@ class PostprocessingSettings:
     on_empty: str = "keep"
     min_probability: float = 0.1
     labels: tuple[tuple[int, ...], ...] | None = None
+    uncrop: bool = False
 
     def __post_init__(self) -> None:
         _check(self.connectivity in CONNECTIVITIES, "connectivity", "6, 18 or 26", self.connectivity)
@@ -54,7 +56,7 @@ class PostprocessingSettings:
             _check(_is_number(value) and value >= 0, name, "0 or more", value)
         value = self.min_probability
         _check(_is_number(value) and 0 < value <= 0.5, "min_probability", "above 0 and at most 0.5", value)
-        for name in ("box", "require_boxes"):
+        for name in ("box", "require_boxes", "uncrop"):
             _check(isinstance(getattr(self, name), bool), name, "true or false", getattr(self, name))
         _check(not (self.require_boxes and not self.box), "require_boxes", "only with boxes (--boxes)", True)
         if self.labels is not None:
