@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -63,10 +64,10 @@ def read_case_table(path: str | os.PathLike, id_column: str | None = None) -> Ca
         raise UserError(f"{path} is neither .csv, .tsv, .txt, .xlsx nor .json; save the table in one of these formats")
     try:
         frame = reader(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text ({error}); save the table as UTF-8 or as .xlsx") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning, json.JSONDecodeError) as error:
         raise UserError(f"{path} cannot be read as {path.suffix.lower()} ({error}); save the table again") from error
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise UserError(f"{path} cannot be opened as a workbook ({error}); save it again as .xlsx") from error
     frame.columns = [str(column).strip() for column in frame.columns]
     repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
@@ -203,20 +204,26 @@ def _read_tsv(path: Path) -> pd.DataFrame:
 
 
 def _read_delimited(path: Path, delimiter: str) -> pd.DataFrame:
-    # index_col=False: a trailing delimiter on every line must not turn the first column into an index.
-    return pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    # index_col=False: rows longer than the header must not turn the first column into an index; they are an error,
+    # since their values would stand in the wrong columns (pandas only warns and cuts them).
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
 
 
 def _read_xlsx(path: Path) -> pd.DataFrame:
-    with pd.ExcelFile(path, engine="openpyxl") as workbook:
-        sheet: Hashable = MAMA_MIA_SHEET if MAMA_MIA_SHEET in workbook.sheet_names else 0
-        return pd.read_excel(workbook, sheet_name=sheet, dtype=object, keep_default_na=False)
+    try:
+        with pd.ExcelFile(path, engine="openpyxl") as workbook:
+            sheet: Hashable = MAMA_MIA_SHEET if MAMA_MIA_SHEET in workbook.sheet_names else 0
+            return pd.read_excel(workbook, sheet_name=sheet, dtype=object, keep_default_na=False)
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be opened as a workbook ({error}); save it again as .xlsx") from error
 
 
 def _read_json(path: Path) -> pd.DataFrame:
     content = json.loads(path.read_text(encoding="utf-8-sig"))
-    if isinstance(content, dict):
-        content = [{"case_id": key, **record} for key, record in content.items() if isinstance(record, dict)]
+    if isinstance(content, dict) and all(isinstance(record, dict) for record in content.values()):
+        content = [{"case_id": key, **record} for key, record in content.items()]
     if not isinstance(content, list) or not content or not all(isinstance(record, dict) for record in content):
         raise UserError(f"{path} is neither a list of records nor one record by case ID; write it as one of the two")
     return pd.DataFrame(content, dtype=object)

@@ -169,7 +169,7 @@ def _attribute_notes(values: pd.Series, groups: pd.Series, spec: AttributeSpec) 
     notes = []
     if n_lost:
         notes.append(
-            f"note: {name}: {n_lost} values lie outside {spec.edges[0]:g} to {spec.edges[-1]:g} and count as missing"
+            f"note: {name}: {_count(n_lost, 'value')} outside {spec.edges[0]:g} to {spec.edges[-1]:g}, taken as missing"
         )
     n_groups = groups.nunique()
     if spec.n_quantiles is not None and n_groups < spec.n_quantiles:
@@ -189,15 +189,21 @@ def _match_lines(table: CaseTable, cases: DatasetCases, metadata: Metadata) -> l
         f"table: {len(metadata.groups)} cases have a row"
     ]
     if table.n_without_id:
-        lines.append(f"note: {table.n_without_id} rows without an ID were left out")
+        lines.append(f"note: {_count(table.n_without_id, 'row')} without an ID left out")
     if metadata.without_row:
         lines.append(
-            f"warning: {len(metadata.without_row)} cases have no row (training treats them neutrally): "
+            f"warning: {_count(len(metadata.without_row), 'case')} without a row (training treats them neutrally): "
             f"{_some(metadata.without_row, 10)}"
         )
     if metadata.unused_rows:
-        lines.append(f"note: {len(metadata.unused_rows)} rows belong to no case: {_some(metadata.unused_rows, 10)}")
+        lines.append(
+            f"note: {_count(len(metadata.unused_rows), 'row')} of other cases: {_some(metadata.unused_rows, 10)}"
+        )
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _some(names: Iterable[str], most: int) -> str:

@@ -33,7 +33,13 @@ def stratified_folds(groups: pd.DataFrame, n_folds: int = 5, seed: int = 0) -> l
         raise UserError(f"{len(groups)} cases cannot fill {n_folds} folds; ask for fewer folds")
     groups = groups.sort_index()
     one_hot = _one_hot(groups)
-    fold_of_case = _even_sizes(_iterative_stratification(one_hot, n_folds, seed), one_hot, n_folds)
+    # The stratifier breaks ties at random, which matters for small cohorts: the best of several draws is kept.
+    n_draws = min(20, max(1, 2000 // len(groups)))
+    draws = (
+        _even_sizes(_iterative_stratification(one_hot, n_folds, [seed, draw]), one_hot, n_folds)
+        for draw in range(n_draws)
+    )
+    fold_of_case = min(draws, key=lambda drawn: _imbalance(drawn, one_hot, n_folds))
     case_ids = groups.index.to_numpy()
     return [
         {"train": case_ids[fold_of_case != fold].tolist(), "val": case_ids[fold_of_case == fold].tolist()}
@@ -76,17 +82,24 @@ def _one_hot(groups: pd.DataFrame) -> np.ndarray:
     return matrix[:, matrix.any(axis=0)]
 
 
-def _iterative_stratification(one_hot: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+def _iterative_stratification(one_hot: np.ndarray, n_folds: int, seed: list[int]) -> np.ndarray:
     """Fold number of each case, shape (n_cases,)."""
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
     # The stratifier wants at least two label columns; constant ones change nothing.
     labels = np.concatenate([one_hot, np.ones((len(one_hot), 2), dtype=bool)], axis=1).astype(int)
-    splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=np.random.RandomState(seed))
     fold_of_case = np.empty(len(labels), dtype=int)
     for fold, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
         fold_of_case[held_out] = fold
     return fold_of_case
+
+
+def _imbalance(fold_of_case: np.ndarray, one_hot: np.ndarray, n_folds: int) -> float:
+    """Squared differences of the groups' counts per fold from an even spread, each relative to the even spread."""
+    even = one_hot.sum(axis=0) / n_folds
+    counts = np.stack([one_hot[fold_of_case == fold].sum(axis=0) for fold in range(n_folds)])
+    return float((((counts - even) ** 2) / np.maximum(even, 1)).sum())
 
 
 def _even_sizes(fold_of_case: np.ndarray, one_hot: np.ndarray, n_folds: int) -> np.ndarray:
