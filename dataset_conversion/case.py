@@ -14,8 +14,7 @@ from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.boxes import Box, BoxError, box_text, clip_box, grow_box, read_box
 from nnunet_fair.dataset_conversion.checks import (
     Grid,
-    check_complete,
-    check_finite,
+    check_file,
     check_label,
     needs_repair,
     read_grid,
@@ -98,6 +97,9 @@ class _Work:
 def convert_case(task: CaseTask) -> CaseResult:
     """Check and write one case.
 
+    A case without a label goes through as a test case (``split="Ts"``): that is how images are prepared for prediction
+    exactly as for training.
+
     Args:
         task: what to do.
 
@@ -155,7 +157,7 @@ def _convert(task: CaseTask) -> CaseResult:
     files = task.files
     images = [path for path in sources(task) if path != files.patient_info]
     for path in images:
-        check_complete(path, every_byte=task.check == "voxels")
+        check_file(path, every_byte=task.check == "voxels" or path == files.label)
     work = _Work(task, read_grid(images[0]))
     for path in images[1:]:
         if needs_repair(work.grid, read_grid(path)):
@@ -237,9 +239,6 @@ def _write_images(work: _Work) -> None:
             write_image(channel, output)
         return
     paths = [phases[phase] for phase in channel_phases(task.settings, phases)]
-    if task.check == "voxels":  # before anything is written
-        for path in paths:
-            check_finite(read_image(path), path.name)
     for path, output in zip(paths, outputs, strict=False):
         if path in work.repair:
             write_image(_read_phase(work, path), output)
@@ -248,9 +247,8 @@ def _write_images(work: _Work) -> None:
 
 
 def _read_phase(work: _Work, path: Path) -> sitk.Image:
-    """A phase, checked to be finite, on the case's grid."""
+    """A phase on the case's grid."""
     image = read_image(path)
-    check_finite(image, path.name)
     return _on_grid(image, work.grid) if path in work.repair else image
 
 

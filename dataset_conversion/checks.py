@@ -116,44 +116,32 @@ def read_image(path: Path) -> sitk.Image:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
 
 
-def check_complete(path: Path, *, every_byte: bool) -> None:
-    """Refuse a compressed NIfTI file that was cut short or damaged: ITK reads the missing voxels as zeros, silently.
+def check_file(path: Path, *, every_byte: bool) -> None:
+    """Refuse a compressed NIfTI file that was cut short or damaged or that holds NaN or infinite voxels.
+
+    ITK reads missing voxels, NaN and infinity as zeros without a word, so the bytes themselves are looked at.
 
     Args:
         path: a ``.nii.gz`` file.
-        every_byte: decompress the whole file and check its checksum; otherwise the uncompressed length that the last
-            four bytes state is compared with the header's (a file of several gzip members is decompressed).
+        every_byte: decompress the whole file, check its checksum and every voxel; otherwise only the uncompressed
+            length that the last four bytes state is compared with the header's (and the file decompressed if they
+            differ, as in a file of several gzip members).
 
     Raises:
-        CaseProblem: the file is incomplete or damaged.
+        CaseProblem: the file is incomplete or damaged, or a voxel is not finite.
     """
     try:
         proxy = nibabel.load(path).dataobj
         expected = int(proxy.offset) + int(np.prod(proxy.shape, dtype=np.int64)) * proxy.dtype.itemsize
         if not every_byte and _stated_length(path) == expected % (1 << 32):
             return
-        found = 0
-        with gzip.open(path) as stream:
-            while chunk := stream.read(_CHUNK):
-                found += len(chunk)
+        found, n_not_finite = _scan(path, int(proxy.offset), expected, proxy.dtype)
     except (OSError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({error})") from error
     if found < expected:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} (holds {found} bytes, its header asks for {expected})")
-
-
-def check_finite(image: sitk.Image, name: str) -> None:
-    """Refuse an image with NaN or infinite voxels.
-
-    Raises:
-        CaseProblem: there is one.
-    """
-    array = sitk.GetArrayViewFromImage(image)
-    if array.dtype.kind != "f" or np.isfinite(array.sum(dtype=np.float64)):
-        return  # a finite sum has finite terms; only an infinite or NaN one needs the count
-    n_bad = int(array.size - np.isfinite(array).sum())
-    if n_bad:
-        raise CaseProblem(findings.NOT_FINITE, f"{n_bad} voxels of {name}")
+    if n_not_finite:
+        raise CaseProblem(findings.NOT_FINITE, f"{n_not_finite} voxels of {path.name}")
 
 
 def check_label(label: np.ndarray) -> int:
@@ -175,6 +163,20 @@ def check_label(label: np.ndarray) -> int:
     if not ones:
         raise CaseProblem(findings.EMPTY_LABEL)
     return ones
+
+
+def _scan(path: Path, offset: int, expected: int, dtype: np.dtype) -> tuple[int, int]:
+    """Decompress a file to its end: its uncompressed length, and its voxels that are NaN or infinite."""
+    n_not_finite = 0
+    with gzip.open(path) as stream:
+        position = len(stream.read(offset))
+        while chunk := stream.read(_CHUNK):
+            if dtype.kind == "f":
+                n_values = min(len(chunk), max(0, expected - position)) // dtype.itemsize
+                values = np.frombuffer(chunk, dtype, n_values)
+                n_not_finite += n_values - int(np.count_nonzero(np.isfinite(values)))
+            position += len(chunk)
+    return position, n_not_finite
 
 
 def _stated_length(path: Path) -> int:

@@ -44,6 +44,10 @@ class CohortWriter:
         self.write_table(case_ids)
         self.write_splits(case_ids[:-2], case_ids[-2:])
 
+    @property
+    def table(self) -> Path:
+        return self.root / "clinical_and_imaging_info.csv"
+
     def phase(self, case_id: str, phase: int) -> Path:
         return self.root / "images" / case_id / f"{case_id.lower()}_{phase:04d}.nii.gz"
 
@@ -80,8 +84,7 @@ class CohortWriter:
                 "breast_density": ["a" if index % 2 else None for index in range(len(case_ids))],
             }
         )
-        with pd.ExcelWriter(self.root / "clinical_and_imaging_info.xlsx") as writer:
-            frame.to_excel(writer, sheet_name="dataset_info", index=False)
+        frame.to_csv(self.table, index=False)
 
     def write_splits(self, train: list[str], test: list[str]) -> None:
         columns = {"train_split": pd.Series(train, dtype=object), "test_split": pd.Series(test, dtype=object)}
