@@ -126,6 +126,7 @@ def demo_environment(folder: Path) -> dict[str, str]:
         RESULTS: str(folder / "nnUNet_results"),
         EXT_TRAINER: ext_trainer_value(os.environ.get(EXT_TRAINER)),
         "nnUNet_n_proc_DA": "1",
+        "nnUNet_def_n_proc": "2",  # nnU-Net starts 8 export processes otherwise, which two cores feel
     }
 
 

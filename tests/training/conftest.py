@@ -16,7 +16,7 @@ N_CASES = 12
 SHAPE = (12, 24, 24)
 
 
-def _architecture(dimension: int, n_stages: int = 2) -> dict:
+def _architecture(dimension: int, n_stages: int = 3) -> dict:
     conv, norm = f"torch.nn.modules.conv.Conv{dimension}d", f"torch.nn.modules.instancenorm.InstanceNorm{dimension}d"
     return {
         "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
@@ -40,7 +40,7 @@ def _architecture(dimension: int, n_stages: int = 2) -> dict:
     }
 
 
-def _configuration(dimension: int, *, data_identifier: str, batch_dice: bool = False, n_stages: int = 2) -> dict:
+def _configuration(dimension: int, *, data_identifier: str, batch_dice: bool = False) -> dict:
     resampling = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
     return {
         "data_identifier": data_identifier,
@@ -57,7 +57,7 @@ def _configuration(dimension: int, *, data_identifier: str, batch_dice: bool = F
         "resampling_fn_seg_kwargs": {**resampling, "is_seg": True},
         "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
         "resampling_fn_probabilities_kwargs": resampling,
-        "architecture": _architecture(dimension, n_stages),
+        "architecture": _architecture(dimension),
         "batch_dice": batch_dice,
     }
 
@@ -96,11 +96,15 @@ class TinyDataset:
         trainer_class: type,
         *,
         configuration: str = "3d_fullres",
-        fold=0,
+        fold: int | str = 0,
         settings: dict | None = None,
         resume: bool = False,
+        plots: bool = False,
     ):
-        """A trainer as nnUNetv2_train makes it, on the CPU, for a training of seconds."""
+        """A trainer as nnUNetv2_train makes it, on the CPU, for a training of seconds.
+
+        nnU-Net's own plot takes longer than such a training; it is drawn only where a test asks for it.
+        """
         import torch
 
         plans = copy.deepcopy(self.plans)
@@ -110,6 +114,8 @@ class TinyDataset:
         trainer = trainer_class(plans, configuration, fold, copy.deepcopy(self.dataset_json), torch.device("cpu"))
         trainer.num_iterations_per_epoch = 6
         trainer.num_val_iterations_per_epoch = 2
+        if not plots:
+            trainer.logger.plot_progress_png = lambda folder: None
         return trainer
 
 
@@ -146,7 +152,7 @@ def tiny_dataset(tmp_path, monkeypatch):
             "transpose_backward": [0, 1, 2],
             "configurations": {
                 "2d": _configuration(2, data_identifier="nnUNetPlans_3d", batch_dice=True),
-                "3d_fullres": _configuration(3, data_identifier="nnUNetPlans_3d", batch_dice=batch_dice, n_stages=3),
+                "3d_fullres": _configuration(3, data_identifier="nnUNetPlans_3d", batch_dice=batch_dice),
             },
             "experiment_planner_used": "ExperimentPlanner",
             "label_manager": "LabelManager",

@@ -1,21 +1,383 @@
 """The mixin inside nnU-Net's trainer."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
+from nnunet_fair.training.divergence_weighting import DivergenceWeighting
+from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling
 
 SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2}
 
 
-def test_six_epochs_weight_the_planted_subgroup(tiny_dataset):
-    dataset = tiny_dataset()
-    trainer = dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
-    trainer.num_epochs = 6
+def run(trainer, epochs: int, seed: int = 0):
+    """Train with one data worker and fixed seeds."""
+    trainer.num_epochs = epochs
+    torch.manual_seed(seed)
+    np.random.seed(seed)
     trainer.run_training()
-    print(pd.read_csv(trainer.output_folder + "/fair_history.csv"))
-    print(pd.read_csv(trainer.output_folder + "/fair_weights.csv"))
+    return trainer
+
+
+def history(trainer) -> pd.DataFrame:
+    return pd.read_csv(Path(trainer.output_folder) / "fair_history.csv")
+
+
+def weights(trainer) -> pd.DataFrame:
+    return pd.read_csv(Path(trainer.output_folder) / "fair_weights.csv", keep_default_na=False).set_index("case_id")
+
+
+def test_six_epochs_find_and_weight_subgroups(tiny_dataset):
+    dataset = tiny_dataset()
+    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 6)
+    train_ids = json.loads((dataset.folder / "splits_final.json").read_text())[0]["train"]
+    table = weights(trainer)
+    assert sorted(table.index) == sorted(train_ids)
+    assert table["weight"].nunique() > 1
+    assert table["weight"].mean() == pytest.approx(1.0)
+    attributes = pd.read_csv(dataset.fair_cases, index_col="case_id")
+    for case_id, row in table[table["subgroup"] != ""].iterrows():
+        # each case carries the weight of a subgroup that it belongs to itself
+        for attribute in attributes.columns:
+            if f"{attribute}=" in row["subgroup"]:
+                assert f"{attribute}={attributes.loc[case_id, attribute]}" in row["subgroup"]
+    same_subgroup = table.groupby("subgroup")["weight"].nunique()
+    assert (same_subgroup == 1).all()
+    rows = history(trainer)
+    assert list(rows.columns) == ["epoch", "subgroup", "n", "support", "mean_score", "divergence", "t"]
+    assert sorted(rows["epoch"].unique()) == [1, 2, 3, 4, 5]
+    assert (Path(trainer.output_folder) / "fair_progress.png").stat().st_size > 10_000
+    log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
+    assert "nnunet-fair: weights for epoch 1" in log
+
+
+def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "alpha": 0.0})
+    trainer.on_train_start()
+    batch = next(trainer.dataloader_train)
+    first, second = map(str, batch["keys"])
+    while first == second:
+        batch = next(trainer.dataloader_train)
+        first, second = map(str, batch["keys"])
+    trainer.optimizer.step = lambda *_: None  # keep the network as it is
+    trainer.network.eval()
+
+    def gradient(of_first: float, of_second: float) -> torch.Tensor:
+        trainer.fair_session._set_weights({**trainer.fair_session.weights, first: of_first, second: of_second})
+        trainer.train_step(batch)
+        return torch.cat([p.grad.flatten().clone() for p in trainer.network.parameters() if p.grad is not None])
+
+    both, one, other = gradient(1.0, 1.0), gradient(2.0, 0.0), gradient(0.0, 2.0)
+    assert not torch.allclose(one, both)
+    # the loss is linear in the weights: half of each alone is the gradient of both
+    torch.testing.assert_close((one + other) / 2, both, rtol=1e-3, atol=1e-5)
+
+
+def test_weights_go_by_case_id_whatever_the_order_of_the_batch(tiny_dataset):
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "alpha": 0.0})
+    trainer.on_train_start()
+    ids = list(trainer.fair_session.weights)
+    trainer.fair_session._set_weights({case_id: 1.0 + number for number, case_id in enumerate(ids)})
+    seen = []
+    trainer.loss.weighted.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[2][0].tolist()))
+    for _ in range(5):
+        batch = next(trainer.dataloader_train)
+        trainer.train_step(batch)
+        assert seen[-1] == [1.0 + ids.index(key) for key in batch["keys"]]
+
+
+def test_strength_zero_trains_bit_for_bit_like_stock(tiny_dataset):
+    dataset = tiny_dataset()
+    trained = []
+    for trainer_class in (nnUNetTrainer, nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling):
+        trainer = run(dataset.trainer(trainer_class, settings={**SETTINGS, "strength": 0.0}), 3)
+        trained.append(trainer.network.state_dict())
+    for key, value in trained[0].items():
+        assert torch.equal(value, trained[1][key]), key
+        assert torch.equal(value, trained[2][key]), key
+
+
+def test_weights_change_the_training(tiny_dataset):
+    dataset = tiny_dataset()
+    stock = run(dataset.trainer(nnUNetTrainer), 3).network.state_dict()
+    for trainer_class in (nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling):
+        fair = run(dataset.trainer(trainer_class, settings=SETTINGS), 3).network.state_dict()
+        assert any(not torch.equal(value, fair[key]) for key, value in stock.items())
+
+
+def test_the_same_seed_gives_the_same_records(tiny_dataset):
+    dataset = tiny_dataset()
+    tables = []
+    for _ in range(2):
+        trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 3)
+        tables.append((history(trainer), weights(trainer)))
+    pd.testing.assert_frame_equal(tables[0][0], tables[1][0], check_exact=True)
+    pd.testing.assert_frame_equal(tables[0][1], tables[1][1], check_exact=True)
+
+
+@pytest.mark.parametrize("kind", ["plain", "classes", "regions", "ignore", "regions_ignore"])
+@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
+def test_every_kind_of_label_trains(tiny_dataset, kind, configuration):
+    dataset = tiny_dataset(kind, batch_dice=kind == "regions")
+    settings = {**SETTINGS, "score_cases": "both", "act_on": "both"}
+    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, configuration=configuration, settings=settings), 3)
+    assert len(history(trainer)) > 0
+    assert np.isfinite(trainer.logger.get_value("train_losses", step=None)).all()
+
+
+@pytest.mark.parametrize("score_class", [None, 0, 1])
+def test_the_score_may_be_one_class(tiny_dataset, score_class):
+    trainer = tiny_dataset("classes").trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "score_class": score_class})
+    run(trainer, 2)
+    assert len(history(trainer)) > 0
+
+
+def test_without_deep_supervision(tiny_dataset):
+    class NoDeepSupervision(nnUNetTrainerFairDiv):
+        def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cpu")):
+            super().__init__(plans, configuration, fold, dataset_json, device)
+            self.enable_deep_supervision = False
+
+    trainer = run(tiny_dataset().trainer(NoDeepSupervision, settings=SETTINGS), 2)
+    assert len(history(trainer)) > 0
+
+
+def test_fold_all_says_what_it_means(tiny_dataset):
+    trainer = run(tiny_dataset().trainer(nnUNetTrainerFairDiv, fold="all", settings=SETTINGS), 2)
+    log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
+    assert "fold all trains and validates on the same cases" in log
+    assert len(weights(trainer)) == 12
+
+
+def test_the_mixin_extends_another_nnunet_trainer(tiny_dataset):
+    from nnunetv2.training.nnUNetTrainer.variants.sampling.nnUNetTrainer_probabilisticOversampling import (
+        nnUNetTrainer_probabilisticOversampling,
+    )
+
+    class nnUNetTrainerFairOversampling(DivergenceWeighting, nnUNetTrainer_probabilisticOversampling):
+        pass
+
+    trainer = run(tiny_dataset().trainer(nnUNetTrainerFairOversampling, settings=SETTINGS), 3)
+    assert trainer.probabilistic_oversampling
+    assert weights(trainer)["weight"].nunique() > 1
+
+
+def test_sampling_reaches_worker_processes(tiny_dataset, monkeypatch):
+    dataset = tiny_dataset()
+    monkeypatch.setenv("nnUNet_n_proc_DA", "2")
+    trainer = dataset.trainer(nnUNetTrainerFairDivSampling, settings={**SETTINGS, "alpha": 0.0})
+    trainer.on_train_start()
+    try:
+        ids = list(trainer.fair_session.weights)
+        favoured = ids[3]
+        trainer.fair_session._set_weights({case_id: 50.0 if case_id == favoured else 1e-3 for case_id in ids})
+        for _ in range(30):  # what the workers had prepared before
+            next(trainer.dataloader_train)
+        drawn = [key for _ in range(30) for key in next(trainer.dataloader_train)["keys"]]
+    finally:
+        trainer.dataloader_train._finish()
+        trainer.dataloader_val._finish()
+    # the floor gives the 8 others a tenth of the uniform probability each: the favoured case holds over 90 %
+    assert 0.75 < np.mean([key == favoured for key in drawn]) < 1.0
+
+
+class Forgetful(nnUNetTrainerFairDiv):
+    """Writes checkpoint_latest every epoch."""
+
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cpu")):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.save_every = 1
+
+
+def interrupted(dataset, after: int, settings: dict):
+    """A training that stops after ``after`` of 6 epochs, as if killed then."""
+    trainer = dataset.trainer(Forgetful, settings=settings)
+    trainer.num_epochs = 6
+    torch.manual_seed(0)
+    np.random.seed(0)
+    trainer.on_train_start()
+    for _ in range(after):
+        trainer.on_epoch_start()
+        trainer.on_train_epoch_start()
+        outputs = [trainer.train_step(next(trainer.dataloader_train)) for _ in range(trainer.num_iterations_per_epoch)]
+        trainer.on_train_epoch_end(outputs)
+        with torch.no_grad():
+            trainer.on_validation_epoch_start()
+            outputs = [trainer.validation_step(next(trainer.dataloader_val)) for _ in range(2)]
+            trainer.on_validation_epoch_end(outputs)
+        trainer.on_epoch_end()
+    return trainer
+
+
+def resumed(dataset, settings: dict, trainer_class=Forgetful):
+    from nnunetv2.run.run_training import maybe_load_checkpoint
+
+    trainer = dataset.trainer(trainer_class, settings=settings, resume=True)
+    trainer.num_epochs = 6
+    maybe_load_checkpoint(trainer, continue_training=True, validation_only=False)
+    return trainer
+
+
+def test_a_resumed_training_continues_with_its_scores_weights_and_history(tiny_dataset):
+    dataset = tiny_dataset()
+    before = interrupted(dataset, 4, SETTINGS)
+    expected_weights, expected_scores = before.fair_session.weights, before.fair_session._scores.scores()
+    expected_history = history(before)
+    trainer = resumed(dataset, SETTINGS)
+    trainer.on_train_start()
+    assert trainer.current_epoch == 4
+    assert trainer.fair_session.weights == expected_weights
+    pd.testing.assert_series_equal(trainer.fair_session._scores.scores(), expected_scores)
+    pd.testing.assert_frame_equal(history(trainer), expected_history)
+
+
+def test_rows_written_after_the_checkpoint_are_not_written_twice(tiny_dataset):
+    dataset = tiny_dataset()
+    trainer = interrupted(dataset, 3, SETTINGS)
+    folder = Path(trainer.output_folder)
+    with (folder / "fair_history.csv").open("a") as file:  # a later epoch, and a line cut short by the kill
+        file.write("4,density=d,3,0.3,0.5,-0.1,-1.0\n5,density=d,3,0.")
+    for _ in range(2):
+        trainer = resumed(dataset, SETTINGS)
+        trainer.run_training()
+        rows = history(trainer)
+        assert sorted(rows["epoch"].unique()) == [1, 2, 3, 4, 5]
+        assert not rows.duplicated(["epoch", "subgroup"]).any()
+
+
+def test_a_missing_state_is_said_and_starts_neutral(tiny_dataset):
+    dataset = tiny_dataset()
+    trainer = interrupted(dataset, 3, SETTINGS)
+    for path in Path(trainer.output_folder).glob("fair_state*"):
+        path.unlink()
+    trainer = resumed(dataset, SETTINGS)
+    trainer.on_train_start()
+    assert set(trainer.fair_session.weights.values()) == {1.0}
+    log = max(Path(trainer.output_folder).glob("training_log*.txt"), key=lambda path: path.stat().st_mtime).read_text()
+    assert "no saved state for epoch 3" in log
+
+
+def test_changed_metadata_is_refused_unless_accepted(tiny_dataset):
+    dataset = tiny_dataset()
+    interrupted(dataset, 3, SETTINGS)
+    table = pd.read_csv(dataset.fair_cases)
+    table.loc[1, "density"] = "c"
+    table.to_csv(dataset.fair_cases, index=False)
+    with pytest.raises(SystemExit, match=r"metadata .* changed since the checkpoint"):
+        resumed(dataset, SETTINGS).on_train_start()
+    accepted = resumed(dataset, {**SETTINGS, "accept_changed_metadata": True})
+    accepted.on_train_start()
+    assert accepted.current_epoch == 3
+
+
+def test_every_checkpoint_has_its_state_and_no_more(tiny_dataset):
+    trainer = interrupted(tiny_dataset(), 4, SETTINGS)
+    folder = Path(trainer.output_folder)
+    checkpoints = {path.stem: torch.load(path, weights_only=False)["current_epoch"] for path in folder.glob("*.pth")}
+    states = {path.name for path in folder.glob("fair_state*")}
+    assert states == {f"fair_state_{name}_{epoch}.json" for name, epoch in checkpoints.items()}
+
+
+def test_a_finished_training_keeps_only_what_its_checkpoints_need(tiny_dataset):
+    trainer = run(tiny_dataset().trainer(Forgetful, settings=SETTINGS), 3)
+    names = {path.name for path in Path(trainer.output_folder).glob("fair_state*")}
+    assert "fair_state_checkpoint_final_3.json" in names
+    assert not any("latest" in name for name in names)
+
+
+def test_no_metadata_is_one_sentence_that_says_what_to_do(tiny_dataset):
+    dataset = tiny_dataset()
+    dataset.fair_cases.unlink()
+    trainer = dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    with pytest.raises(SystemExit) as stopped:
+        trainer.on_train_start()
+    message = str(stopped.value)
+    assert str(dataset.fair_cases) in message
+    assert str(dataset.raw) in message
+    assert "nnunet_fair metadata -d" in message
+
+
+def test_an_unknown_setting_stops_before_the_network_is_built(tiny_dataset):
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={"strenght": 1.0})
+    with pytest.raises(SystemExit, match="did you mean 'strength'"):
+        trainer.initialize()
+    assert trainer.network is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"attributes": ["bmi"]}, "names 'bmi', which fair_cases.csv lacks"),
+        ({"score_class": 1}, '"score_class" is 1, but the dataset has 1 foreground'),
+    ],
+    ids=["attribute", "class"],
+)
+def test_settings_the_dataset_cannot_meet(tiny_dataset, settings, message):
+    with pytest.raises(SystemExit, match=message):
+        tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=settings).on_train_start()
+
+
+def test_metadata_of_other_patients_is_refused(tiny_dataset):
+    dataset = tiny_dataset()
+    dataset.fair_cases.write_text("case_id,density\nOTHER_1,a\n")
+    with pytest.raises(SystemExit, match="none of the 9 training cases has metadata"):
+        dataset.trainer(nnUNetTrainerFairDiv).on_train_start()
+
+
+def test_cases_without_a_row_are_counted_and_neutral(tiny_dataset):
+    dataset = tiny_dataset()
+    table = pd.read_csv(dataset.fair_cases)
+    table[table["case_id"] != "CASE_001"].to_csv(dataset.fair_cases, index=False)
+    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 3)
+    log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
+    assert "1 of 9 training cases without metadata" in log
+    table = weights(trainer)
+    assert table.loc["CASE_001", "subgroup"] == ""
+    assert table.loc["CASE_001", "weight"] == pytest.approx(table["weight"].min())
+
+
+def test_a_nan_loss_leaves_the_weights_alone(tiny_dataset):
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    trainer.on_train_start()
+    batch = next(trainer.dataloader_train)
+    batch["data"] = torch.full_like(batch["data"], float("nan"))
+    assert np.isnan(trainer.train_step(batch)["loss"])
+    before = trainer.fair_session.weights
+    trainer.fair_session.end_epoch(1, 6)
+    assert np.isfinite(list(trainer.fair_session.weights.values())).all()
+    assert before == dict.fromkeys(before, 1.0)
+
+
+def test_nothing_about_patients_is_in_what_nnunet_ships(tiny_dataset):
+    dataset = tiny_dataset()
+    table = pd.read_csv(dataset.fair_cases)
+    table["density"] = table["density"].map({"a": "Zebra-a", "d": "Zebra-d"})
+    table.to_csv(dataset.fair_cases, index=False)
+    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS, plots=True), 3)
+    model = Path(trainer.output_folder_base)
+    # what nnUNetv2_export_model_to_zip takes of a model, the validation's summary aside
+    fold = model / "fold_0"
+    shipped = [*model.glob("*.json"), *fold.glob("*.pth"), fold / "debug.json", fold / "progress.png"]
+    assert len(shipped) == 7
+    for path in shipped:
+        content = path.read_bytes()
+        assert b"CASE_0" not in content, path
+        assert b"Zebra" not in content, path
+    assert b"Zebra" in (fold / "fair_history.csv").read_bytes()  # the search does find what is there
+
+
+def test_validation_needs_no_metadata(tiny_dataset):
+    from nnunetv2.run.run_training import maybe_load_checkpoint
+
+    dataset = tiny_dataset()
+    run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 2)
+    dataset.fair_cases.unlink()
+    trainer = dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    maybe_load_checkpoint(trainer, continue_training=False, validation_only=True)
+    assert trainer.fair_session is None
+    assert trainer.current_epoch == 2

@@ -163,7 +163,7 @@ def test_compiled_dice_is_compiled_again():
 
 
 def test_an_unknown_loss_is_refused_with_the_way_out():
-    with pytest.raises(NotImplementedError, match='DC_and_topk_loss.*"act_on": "sampling"'):
+    with pytest.raises(NotImplementedError, match=r'DC_and_topk_loss.*"act_on": "sampling"'):
         case_weighted(DC_and_topk_loss({"batch_dice": False}, {"k": 10}))
 
 
