@@ -9,7 +9,19 @@ import sys
 from nnunet_fair import __version__
 from nnunet_fair.errors import UserError
 
-COMMANDS = ("synth", "convert", "metadata", "plans", "postprocess", "evaluate", "demo", "env", "doctor")
+COMMANDS = (
+    "synth",
+    "convert",
+    "metadata",
+    "plans",
+    "predict",
+    "postprocess",
+    "evaluate",
+    "compare",
+    "demo",
+    "env",
+    "doctor",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

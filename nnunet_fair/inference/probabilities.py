@@ -148,7 +148,8 @@ def read_probabilities(path: str | os.PathLike, mask: Mask, label_set: LabelSet 
     """
     path = Path(path)
     try:
-        with np.load(path) as content:
+        # np.load leaves a file it cannot read open when it opened it itself.
+        with path.open("rb") as file, np.load(file) as content:
             channels = content["probabilities"]
     except FileNotFoundError as error:
         raise UserError(f"no probabilities at {path}; predict with --save_probabilities") from error

@@ -1,5 +1,9 @@
 """Mask files for the tests of the inference room."""
 
+import copy
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -103,3 +107,47 @@ def _tiny_plans(transpose=(0, 1, 2), spacing=(2.0, 1.0, 1.0), reader="SimpleITKI
             "0": {"max": 3.0, "mean": 1.0, "median": 1.0, "min": 0.0, "percentile_00_5": 0.0, "percentile_99_5": 3.0}
         },
     }
+
+
+@pytest.fixture
+def nnunet_folders(tmp_path, monkeypatch):
+    """nnU-Net's three folders, empty, in the environment."""
+    folders = {}
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        folders[variable] = tmp_path / "nnunet" / variable
+        folders[variable].mkdir(parents=True)
+        monkeypatch.setenv(variable, str(folders[variable]))
+    monkeypatch.setenv("nnUNet_extTrainer", "")
+    return folders
+
+
+@pytest.fixture
+def train_tiny_model(nnunet_folders, tiny_plans):
+    """Make a model folder as a training leaves it; the weights are random, as untrained as they come."""
+
+    def train(dataset, folds=(0, 1), trainer_name="nnUNetTrainerFairDiv", plans=None):
+        import torch
+        from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+        from nnunet_fair.training import trainer as trainers
+
+        plans = plans or tiny_plans()
+        name = plans["dataset_name"]
+        preprocessed = nnunet_folders["nnUNet_preprocessed"] / name / "nnUNetPlans_3d_fullres"
+        preprocessed.mkdir(parents=True)
+        (preprocessed / "placeholder.b2nd").touch()  # by its ending nnU-Net tells the storage format
+        trainer_class = getattr(trainers, trainer_name, nnUNetTrainer)
+        for fold in folds:
+            torch.manual_seed(fold)
+            arguments = {**copy.deepcopy(plans), "continue_training": False}
+            trainer = trainer_class(arguments, "3d_fullres", fold, copy.deepcopy(dataset), torch.device("cpu"))
+            trainer.initialize()
+            trainer.inference_allowed_mirroring_axes = (0, 1, 2)
+            trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+        model = Path(trainer.output_folder_base)
+        (model / "dataset.json").write_text(json.dumps(dataset))
+        (model / "plans.json").write_text(json.dumps(plans))
+        (model / "dataset_fingerprint.json").write_text(json.dumps({"shapes_after_crop": [[8, 16, 16]]}))
+        return model
+
+    return train

@@ -1,0 +1,67 @@
+"""``nnunet_fair predict``: unseen patients in the MAMA-MIA layout to masks in the original grid."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "from a folder of unseen patients to post-processed masks, with the recipe the model was trained with"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``nnunet_fair predict``; names as in nnUNetv2_predict."""
+    parser.add_argument(
+        "-i", required=True, metavar="IMAGES_ROOT", help="cohort in the MAMA-MIA layout; no table needed"
+    )
+    parser.add_argument("-o", required=True, metavar="OUT", help="folder for the masks and records")
+    parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name the model was trained on")
+    parser.add_argument("-tr", default="nnUNetTrainerFairDiv", metavar="TRAINER", help="trainer (default %(default)s)")
+    parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="plans (default %(default)s)")
+    parser.add_argument("-c", default="3d_fullres", metavar="CONFIGURATION", help="default %(default)s")
+    parser.add_argument("-f", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="default 0 1 2 3 4")
+    parser.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default %(default)s")
+    parser.add_argument("-device", default="cuda", choices=("cuda", "cpu", "mps"), help="default %(default)s")
+    parser.add_argument("-step_size", type=float, default=0.5, help="of the sliding window (default %(default)s)")
+    parser.add_argument("--disable_tta", action="store_true", help="no mirroring; faster, less accurate")
+    parser.add_argument("-npp", type=int, default=3, metavar="N", help="nnU-Net's preprocessing processes (default 3)")
+    parser.add_argument("-nps", type=int, default=3, metavar="N", help="nnU-Net's export processes (default 3)")
+    parser.add_argument("-np", type=int, default=1, metavar="N", help="processes for images and masks (default 1)")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--settings", metavar="FILE", help="a postprocessing.json instead of the model folder's")
+    chosen.add_argument("--no-postprocessing", action="store_true", help="leave the masks as predicted")
+    parser.add_argument("--overwrite", action="store_true", help="replace masks in the output folder")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict a cohort; 1 where a case was skipped."""
+    from nnunet_fair.inference.model import open_model, parse_folds
+    from nnunet_fair.inference.nnunet_predict import PredictorOptions
+    from nnunet_fair.inference.predict import REPORT_FILE, predict_cohort
+    from nnunet_fair.inference.report import summary_lines
+    from nnunet_fair.inference.settings import PostprocessingSettings, read_settings
+    from nnunet_fair.paths import model_folder
+
+    settings = PostprocessingSettings() if args.no_postprocessing else None
+    prediction = predict_cohort(
+        args.i,
+        args.o,
+        open_model(model_folder(args.d, args.tr, args.p, args.c), parse_folds(args.f), args.chk),
+        options=PredictorOptions(
+            device=args.device,
+            step_size=args.step_size,
+            mirroring=not args.disable_tta,
+            n_preprocessing=args.npp,
+            n_export=args.nps,
+        ),
+        settings=read_settings(args.settings) if args.settings else settings,
+        n_processes=args.np,
+        overwrite=args.overwrite,
+    )
+    for case_id, reason in prediction.skipped.items():
+        if case_id not in prediction.postprocessing.errors:
+            print(f"skipped {case_id}: {reason}")
+    for line in summary_lines(prediction.postprocessing, args.o):
+        print(line)
+    print(
+        f"{len(prediction.report) - len(prediction.skipped)} of {len(prediction.report)} cases predicted; {REPORT_FILE}"
+    )
+    return 1 if prediction.skipped else 0

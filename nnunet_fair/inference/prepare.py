@@ -1,0 +1,90 @@
+"""Unseen patients in the MAMA-MIA layout to the images a model reads, by the recipe it was trained with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs, convert_case
+from nnunet_fair.dataset_conversion.layout import discover_cases
+from nnunet_fair.dataset_conversion.recipes import RecipeSettings
+from nnunet_fair.errors import UserError
+from nnunet_fair.inference.boxes import Boxes
+from nnunet_fair.inference.uncrop import Crop, crops_from_records
+
+
+@dataclass(frozen=True)
+class PreparedCohort:
+    """Images ready for nnU-Net.
+
+    Attributes:
+        images: image files (one a channel, in order) by case ID.
+        boxes: the breast boxes of the cases that have one, in the original images' indices.
+        crops: where each crop lies in its original image; empty where the recipe crops nothing.
+        skipped: why a case cannot be predicted, by case ID.
+    """
+
+    images: Mapping[str, Sequence[Path]]
+    boxes: Boxes
+    crops: Mapping[str, Crop]
+    skipped: Mapping[str, str]
+
+
+def prepare_cohort(
+    root: str | os.PathLike, folder: Path, recipe: RecipeSettings, *, n_processes: int = 1
+) -> PreparedCohort:
+    """Apply a recipe to every case of a cohort; neither labels nor a table are needed or read.
+
+    Args:
+        root: the cohort, in the MAMA-MIA layout (``images/<ID>/<ID>_0000.nii.gz …``).
+        folder: an existing folder for the images.
+        recipe: what was done to the training cases.
+        n_processes: worker processes; 1 works in this one.
+
+    Raises:
+        UserError: there is no case in the cohort, or none that can be predicted (the first one's reason is given).
+    """
+    cases = discover_cases(root)
+    # Only images and the breast box are taken, as for patients nobody has segmented.
+    tasks = [
+        CaseTask(
+            files=replace(files, label=None),
+            split="Ts",
+            settings=recipe,
+            link="symlink",
+            check="voxels",
+            folder=folder,
+        )
+        for files in cases.values()
+    ]
+    (folder / "imagesTs").mkdir()
+    results = list(tqdm(_convert(tasks, n_processes), total=len(tasks), desc="preparing images", unit="case"))
+    done = {task.files.case_id: (task, result) for task, result in zip(tasks, results, strict=True) if result.converted}
+    skipped = {result.case_id: "; ".join(map(str, result.findings)) for result in results if not result.converted}
+    if not done:
+        case_id, reason = next(iter(skipped.items()))
+        raise UserError(f"none of the {len(skipped)} cases in {root} can be predicted; {case_id}: {reason}")
+    return PreparedCohort(
+        images={case_id: case_outputs(task) for case_id, (task, _) in done.items()},
+        boxes=Boxes({case_id: result.box for case_id, (_, result) in done.items() if result.box is not None}),
+        crops=crops_from_records({case_id: result.crop for case_id, (_, result) in done.items() if result.crop}),
+        skipped=skipped,
+    )
+
+
+def _convert(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseResult]:
+    if n_processes <= 1 or len(tasks) <= 1:
+        yield from map(convert_case, tasks)
+        return
+    try:
+        with ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield from pool.map(convert_case, tasks)
+    except BrokenProcessPool as error:
+        raise UserError("a worker process was ended, probably for want of memory; use fewer processes (-np)") from error
