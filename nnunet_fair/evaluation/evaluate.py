@@ -12,7 +12,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases
 from nnunet_fair.evaluation.case_groups import CaseGroups, read_case_groups
 from nnunet_fair.evaluation.masks import CaseProblemError
-from nnunet_fair.evaluation.overlays import OverlayOptions, check_overlay_options, overlay_picture
+from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_picture
 from nnunet_fair.evaluation.pairing import CasePair, Pairing
 from nnunet_fair.evaluation.report import Picture, evaluation_report, number, worst_cases
 from nnunet_fair.evaluation.score_cases import NOT_SCORED, ScoringOptions, score_cases
@@ -180,13 +180,14 @@ def draw_overlays(
     pair_of = {names[pair.case_id]: pair for pair in pairs}
     pictures = []
     for name in worst_cases(scored, report.n_overlays):
-        row = scored.loc[name]
+        row, pair = scored.loc[name], pair_of[name]
         caption = f"{name}: DSC {number(row['dsc'])}, HD95 {number(row['hd95_mm'], 1)} mm, volume "
         caption += f"{number(row['volume_reference_mm3'] / 1000, 2)} mL"
+        contours = [Contour("prediction", pair.prediction)]
         try:
-            data = overlay_picture(pair_of[name], report.overlays, scoring)
+            data = overlay_picture(pair.case_id, pair.reference, contours, report.overlays, scoring)
         except CaseProblemError:
-            data = overlay_picture(pair_of[name], OverlayOptions(), scoring)
+            data = overlay_picture(pair.case_id, pair.reference, contours, OverlayOptions(), scoring)
             caption += " (its image could not be drawn)"
         text = f"Contours of reference and prediction of case {name}."
         pictures.append(Picture(data, "image/png", text, caption))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from matplotlib.lines import Line2D
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.figures import ORANGE, SKY
 from nnunet_fair.evaluation.masks import CaseProblemError, corner_distance, foreground, read_image, same_grid
-from nnunet_fair.evaluation.pairing import FILE_ENDINGS, CasePair
+from nnunet_fair.evaluation.pairing import FILE_ENDINGS
 from nnunet_fair.evaluation.score_cases import ScoringOptions
 
 CONTEXT_MM = 25.0  # of image around the masks
@@ -55,47 +57,79 @@ def find_channel(case_id: str, options: OverlayOptions) -> Path | None:
         return None
     channels: dict[int, Path] = {}
     for ending in FILE_ENDINGS:
-        for path in options.images.glob(f"{_escape(case_id)}_[0-9][0-9][0-9][0-9]{ending}"):
+        for path in options.images.glob(f"{glob.escape(case_id)}_[0-9][0-9][0-9][0-9]{ending}"):
             channels[int(path.name[len(case_id) + 1 : len(case_id) + 5])] = path
     if options.channel is not None:
         return channels.get(options.channel)
     return channels.get(1, channels.get(0))
 
 
-def overlay_picture(pair: CasePair, options: OverlayOptions, scoring: ScoringOptions, *, title: str = "") -> bytes:
-    """Draw the slice with most of the reference (of the prediction where the reference is empty).
+@dataclass(frozen=True)
+class Contour:
+    """One predicted mask to draw.
+
+    Attributes:
+        name: its name in the legend.
+        path: the label image; None for a missing prediction.
+        colour: a Matplotlib colour.
+        style: a Matplotlib line style.
+    """
+
+    name: str
+    path: Path | None
+    colour: str = SKY
+    style: str = "dashed"
+
+
+def overlay_picture(
+    case_id: str,
+    reference_path: Path,
+    contours: Sequence[Contour],
+    options: OverlayOptions,
+    scoring: ScoringOptions,
+) -> bytes:
+    """Draw the slice with most of the reference (of the first prediction where the reference is empty).
 
     Args:
-        pair: the case's files.
+        case_id: the case, to find its image.
+        reference_path: the reference label image.
+        contours: the predictions.
         options: the image under the contours.
         scoring: how the masks are read.
-        title: a line above the picture.
 
     Returns:
-        A PNG file: the part of the slice around both masks, the reference's contour solid, the prediction's dashed.
+        A PNG file: the part of the slice around the masks, the reference's contour solid.
 
     Raises:
         CaseProblemError: a file cannot be read.
     """
-    reference = read_image(pair.reference)
-    masks = [foreground(sitk.GetArrayFromImage(reference), scoring.labels, pair.reference)]
-    if pair.prediction is None:
-        masks.append(np.zeros_like(masks[0]))
-    else:
-        prediction = same_grid(reference, read_image(pair.prediction), pair.prediction, resample=scoring.resample)
-        masks.append(foreground(sitk.GetArrayFromImage(prediction), scoring.labels, pair.prediction))
+    reference = read_image(reference_path)
+    masks = [foreground(sitk.GetArrayFromImage(reference), scoring.labels, reference_path)]
+    for contour in contours:
+        if contour.path is None:
+            masks.append(np.zeros_like(masks[0]))
+        else:
+            prediction = same_grid(reference, read_image(contour.path), contour.path, resample=scoring.resample)
+            masks.append(foreground(sitk.GetArrayFromImage(prediction), scoring.labels, contour.path))
     spacing = tuple(reversed(reference.GetSpacing()))
-    path = find_channel(pair.case_id, options)
+    path = find_channel(case_id, options)
     image = None if path is None else _image_array(path, reference)
+    title = ""
     if masks[0].ndim == 3:
-        chosen = masks[0] if masks[0].any() else masks[1]
+        chosen = next((mask for mask in masks if mask.any()), masks[0])
         best = int(chosen.sum(axis=(1, 2)).argmax()) if chosen.any() else masks[0].shape[0] // 2
-        title = f"{title} · slice {best}" if title else f"slice {best}"
+        title = f"slice {best} of 0–{masks[0].shape[0] - 1}"
         masks = [mask[best] for mask in masks]
         image = None if image is None else image[best]
         spacing = spacing[1:]
     window = _window(masks, spacing)
-    return _draw([mask[window] for mask in masks], None if image is None else image[window], spacing, title)
+    lines = [Contour("reference", reference_path, ORANGE, "solid"), *contours]
+    return _draw(
+        [(line, mask[window]) for line, mask in zip(lines, masks, strict=True)],
+        None if image is None else image[window],
+        spacing,
+        title,
+    )
 
 
 def _channel_of(path: Path) -> int | None:
@@ -103,13 +137,6 @@ def _channel_of(path: Path) -> int | None:
     stem = next((path.name[: -len(e)] for e in FILE_ENDINGS if path.name.lower().endswith(e)), None)
     digits = stem[-4:] if stem and len(stem) > 5 and stem[-5] == "_" else ""
     return int(digits) if len(digits) == 4 and digits.isdecimal() else None
-
-
-def _escape(text: str) -> str:
-    """Text that ``glob`` takes literally."""
-    import glob
-
-    return glob.escape(text)
 
 
 def _image_array(path: Path, reference: sitk.Image) -> np.ndarray:
@@ -127,8 +154,8 @@ def _image_array(path: Path, reference: sitk.Image) -> np.ndarray:
 
 
 def _window(masks: list[np.ndarray], spacing: tuple[float, ...]) -> tuple[slice, slice]:
-    """A square-ish window around both masks with some context, inside the slice."""
-    occupied = np.argwhere(masks[0] | masks[1])
+    """A window around the masks with some context, as square as the slice allows."""
+    occupied = np.argwhere(np.any(masks, axis=0))
     shape = masks[0].shape
     if not len(occupied):
         return slice(0, shape[0]), slice(0, shape[1])
@@ -142,34 +169,37 @@ def _window(masks: list[np.ndarray], spacing: tuple[float, ...]) -> tuple[slice,
     return window[0], window[1]
 
 
-def _draw(masks: list[np.ndarray], image: np.ndarray | None, spacing: tuple[float, ...], title: str) -> bytes:
+def _draw(
+    lines: list[tuple[Contour, np.ndarray]], image: np.ndarray | None, spacing: tuple[float, ...], title: str
+) -> bytes:
     """The picture as PNG."""
-    aspect = spacing[0] / spacing[1]
-    height = 3.0 * masks[0].shape[0] * aspect / masks[0].shape[1]
+    shape, aspect = lines[0][1].shape, spacing[0] / spacing[1]
+    height = float(np.clip(3.0 * shape[0] * aspect / shape[1], 1.2, 5.0))
     buffer = io.BytesIO()
     with mpl.rc_context({"font.size": 8}):
-        figure = Figure(figsize=(3.0, float(np.clip(height, 1.2, 5.0)) + 0.45))
-        axes = figure.add_axes((0, 0.1, 1, 0.8))
+        figure = Figure(figsize=(3.0, height + 0.55))
+        axes = figure.add_axes((0, 0.32 / (height + 0.55), 1, height / (height + 0.55)))
         axes.set_axis_off()
         if image is None:
-            axes.imshow(np.full(masks[0].shape, 0.12), cmap="gray", vmin=0, vmax=1, aspect=aspect)
+            axes.imshow(np.full(shape, 0.12), cmap="gray", vmin=0, vmax=1, aspect=aspect)
         else:
             low, high = np.percentile(image, (1, 99.5))
             axes.imshow(image, cmap="gray", vmin=low, vmax=high if high > low else low + 1, aspect=aspect)
-        for mask, colour, style in ((masks[0], ORANGE, "solid"), (masks[1], SKY, "dashed")):
+        rows, columns = np.arange(-1, shape[0] + 1), np.arange(-1, shape[1] + 1)
+        for line, mask in lines:
             if mask.any():
                 # A rim of background closes contours at the window's edge.
                 framed = np.pad(mask, 1).astype(float)
-                rows, columns = np.arange(-1, mask.shape[0] + 1), np.arange(-1, mask.shape[1] + 1)
-                axes.contour(columns, rows, framed, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.4)
-        axes.set_xlim(-0.5, masks[0].shape[1] - 0.5)
-        axes.set_ylim(masks[0].shape[0] - 0.5, -0.5)
+                axes.contour(
+                    columns, rows, framed, levels=[0.5], colors=[line.colour], linestyles=[line.style], linewidths=1.4
+                )
+        axes.set_xlim(-0.5, shape[1] - 0.5)
+        axes.set_ylim(shape[0] - 0.5, -0.5)
         axes.set_title(title, fontsize=8, pad=3)
-        lines = [Line2D([], [], color=ORANGE), Line2D([], [], color=SKY, linestyle="dashed")]
-        names = [
-            "reference" if masks[0].any() else "reference (empty here)",
-            "prediction" if masks[1].any() else "prediction (empty here)",
-        ]
-        figure.legend(lines, names, loc="lower center", ncols=2, frameon=False, borderaxespad=0.1, fontsize=7.5)
+        handles = [Line2D([], [], color=line.colour, linestyle=line.style) for line, _ in lines]
+        names = [line.name if mask.any() else f"{line.name} (none here)" for line, mask in lines]
+        figure.legend(
+            handles, names, loc="lower center", ncols=3, frameon=False, borderaxespad=0.2, fontsize=7, columnspacing=0.9
+        )
         figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()

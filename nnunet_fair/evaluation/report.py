@@ -57,6 +57,11 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def signed(value: float, digits: int = 3) -> str:
+    """A difference for people, with its sign."""
+    return number(value, digits) if not value > 0 else f"+{number(value, digits)}"
+
+
 def p_value(value: float) -> str:
     """A p-value for people: two significant digits, ``< 0.001`` below that."""
     if value is None or math.isnan(value):
@@ -87,7 +92,12 @@ def render(template: str, context: dict[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "p_value": p_value, "percent": lambda v: f"{100 * v:.0f} %"}
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "p_value": p_value,
+        "percent": lambda v: f"{100 * v:.0f} %",
+    }
     environment.globals |= {"interval": interval, "version": __version__}
     style = (folder / "report.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(style=style, **context)

@@ -11,6 +11,22 @@ import pandas as pd
 from nnunet_fair.evaluation.bootstrap import Intervals, bootstrap_intervals, weighted_means
 from nnunet_fair.evaluation.challenge_score import CHALLENGE_LAMBDA, ranking_score
 
+PER_VARIABLE = (
+    *("fairness", "gap_dsc", "gap_norm_hd"),
+    *("worst_group_dsc", "best_group_dsc", "worst_group_norm_hd", "best_group_norm_hd"),
+    *("deciding_gap_dsc", "deciding_gap_norm_hd"),
+)
+"""The statistics of each variable; worst and best group, and the gap between them that may decide a headline, are
+those of the groups of at least ``min_group`` cases."""
+
+
+ACROSS_VARIABLES = {
+    "mean_deciding_gap_dsc": "deciding_gap_dsc",
+    "mean_worst_group_dsc": "worst_group_dsc",
+    "mean_best_group_dsc": "best_group_dsc",
+}
+"""Means over the variables with at least two groups of ``min_group`` cases, and what they are means of."""
+
 
 @dataclass(frozen=True)
 class GroupMembership:
@@ -74,9 +90,9 @@ class ScoreStatistics:
     @property
     def names(self) -> tuple[str, ...]:
         """The statistics in the order of the columns of :meth:`__call__`."""
-        names = ["mean_dsc", "mean_norm_hd", "performance", "fairness", "ranking", "worst_group_dsc"]
+        names = ["mean_dsc", "mean_norm_hd", "performance", "fairness", "ranking", "worst_group_dsc", *ACROSS_VARIABLES]
         for entry in self.variables:
-            names += [f"{what}:{entry.variable}" for what in ("fairness", "gap_dsc", "gap_norm_hd", "worst_group_dsc")]
+            names += [f"{what}:{entry.variable}" for what in PER_VARIABLE]
             names += [
                 f"{what}:{entry.variable}={name}" for what in ("mean_dsc", "mean_norm_hd") for name in entry.names
             ]
@@ -89,34 +105,44 @@ class ScoreStatistics:
             weights: float array of shape (n_replicates, n_cases), not negative.
 
         Returns:
-            Float array of shape (n_replicates, n_statistics); NaN where a group has no weight.
+            Float array of shape (n_replicates, n_statistics); NaN where a group has no weight, and for the worst and
+            best group where none has ``min_group`` cases.
         """
         everybody = np.ones((len(self.dsc), 1), dtype=bool)
         mean_dsc = weighted_means(weights, self.dsc, everybody)[:, 0]
         mean_norm_hd = weighted_means(weights, self.norm_hd, everybody)[:, 0]
         performance = 0.5 * (mean_dsc + 1 - mean_norm_hd)
-        columns: list[np.ndarray] = []
-        fairness, worst = [], []
-        for entry in self.variables:
-            dsc = weighted_means(weights, self.dsc, entry.membership)
-            norm_hd = weighted_means(weights, self.norm_hd, entry.membership)
-            gap_dsc, gap_norm_hd = np.ptp(dsc, axis=1), np.ptp(norm_hd, axis=1)
-            counted = dsc[:, entry.n >= self.min_group]
-            worst.append(counted.min(axis=1) if counted.shape[1] else np.full(len(weights), np.nan))
-            fairness.append(1 - 0.5 * (gap_dsc + gap_norm_hd))
-            columns += [fairness[-1], gap_dsc, gap_norm_hd, worst[-1], *dsc.T, *norm_hd.T]
+        blocks = [self._of_variable(entry, weights) for entry in self.variables]
         nothing = np.full(len(weights), np.nan)
-        overall_fairness = np.mean(fairness, axis=0) if fairness else nothing
-        known = [column for column in worst if np.isfinite(column).any()]
+        fairness = np.mean([block[0] for block in blocks], axis=0) if blocks else nothing
+        worst = [block[PER_VARIABLE.index("worst_group_dsc")] for block in blocks]
+        worst = [column for column in worst if np.isfinite(column).any()]
+        compared = [b for b, e in zip(blocks, self.variables, strict=True) if np.sum(e.n >= self.min_group) > 1]
+        columns = [[block[PER_VARIABLE.index(name)] for block in compared] for name in ACROSS_VARIABLES.values()]
         head = [
             mean_dsc,
             mean_norm_hd,
             performance,
-            overall_fairness,
-            ranking_score(performance, overall_fairness, self.lambda_),
-            np.min(known, axis=0) if known else nothing,
+            fairness,
+            ranking_score(performance, fairness, self.lambda_),
+            np.min(worst, axis=0) if worst else nothing,
+            *(np.mean(values, axis=0) if values else nothing for values in columns),
         ]
-        return np.stack([*head, *columns], axis=1)
+        return np.stack([*head, *(column for block in blocks for column in block)], axis=1)
+
+    def _of_variable(self, entry: GroupMembership, weights: np.ndarray) -> list[np.ndarray]:
+        """The statistics of one variable: ``PER_VARIABLE``, then the group means of DSC and NormHD."""
+        dsc = weighted_means(weights, self.dsc, entry.membership)
+        norm_hd = weighted_means(weights, self.norm_hd, entry.membership)
+        gap_dsc, gap_norm_hd = np.ptp(dsc, axis=1), np.ptp(norm_hd, axis=1)
+        decides = entry.n >= self.min_group
+        if decides.any():
+            low, high = dsc[:, decides].min(axis=1), dsc[:, decides].max(axis=1)
+            near, far = norm_hd[:, decides].min(axis=1), norm_hd[:, decides].max(axis=1)
+            extremes = [low, high, far, near, high - low, far - near]
+        else:
+            extremes = [np.full(len(weights), np.nan)] * 6
+        return [1 - 0.5 * (gap_dsc + gap_norm_hd), gap_dsc, gap_norm_hd, *extremes, *dsc.T, *norm_hd.T]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""``nnunet_fair compare``: two models on the same cases."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nnunet_fair.commands.evaluate import (
+    add_analysis_arguments,
+    add_overlay_arguments,
+    add_scoring_arguments,
+    analysis_options,
+    scoring_options,
+    table_options,
+)
+
+HELP = "compare two models: paired differences by subgroup, intervals, levelling-down audit, an HTML report"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    files = parser.add_argument_group("files")
+    files.add_argument("-ref", type=Path, metavar="LABELS", help="folder of the reference labels")
+    for side in ("a", "b"):
+        files.add_argument(
+            f"-{side}",
+            type=Path,
+            nargs="+",
+            required=True,
+            metavar=f"PREDICTIONS_{side.upper()}",
+            help=f"predictions of model {side.upper()}, one folder a training seed; or folders that evaluate wrote",
+        )
+    files.add_argument(
+        "-m", type=Path, metavar="TABLE", required=True, help="case metadata: fair_cases.csv or a raw table"
+    )
+    files.add_argument("-o", type=Path, metavar="OUT", required=True, help="folder to write to")
+    files.add_argument("--id-column", metavar="COLUMN", help="ID column of a raw table; found by name when not given")
+    add_scoring_arguments(parser)
+    add_analysis_arguments(parser)
+    report = parser.add_argument_group("report")
+    report.add_argument("--name-a", default="A", help="model A's name in the report")
+    report.add_argument("--name-b", default="B", help="model B's name in the report")
+    report.add_argument("--title", default="Comparison of two models", help="title of the report")
+    add_overlay_arguments(report)
+    report.add_argument("--anonymise", action="store_true", help="replace case IDs by neutral numbers in every output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command.
+
+    Returns:
+        0, or 1 where a case has no score in some folder.
+    """
+    from nnunet_fair.evaluation.compare_folders import CompareOptions, compare_folders
+    from nnunet_fair.evaluation.levelling import overall_sentence
+    from nnunet_fair.evaluation.overlays import OverlayOptions
+    from nnunet_fair.evaluation.report import interval, signed
+
+    comparison, audit = compare_folders(
+        args.ref,
+        args.a,
+        args.b,
+        table_options(args),
+        args.o,
+        scoring=scoring_options(args),
+        analysis=analysis_options(args),
+        options=CompareOptions(
+            name_a=args.name_a,
+            name_b=args.name_b,
+            title=args.title,
+            missing=args.missing,
+            overlays=OverlayOptions(args.i, args.channel),
+            n_overlays=args.overlays,
+            anonymise=args.anonymise,
+        ),
+        n_processes=args.np,
+    )
+    print(f"{len(comparison.scores.case_ids)} cases; {args.name_b} minus {args.name_a}:")
+    for name in ("performance", "fairness", "ranking", "mean_dsc", "worst_group_dsc"):
+        difference, low, high = comparison.difference.row(name)
+        print(f"  {name:16s} {signed(difference, 4)}  ({interval(low, high, 4)})")
+    print(overall_sentence(comparison, audit))
+    left_out = comparison.scores.left_out
+    if left_out:
+        print(f"{len(left_out)} cases without a score in some folder were left out: {', '.join(left_out[:10])}")
+    print(f"wrote comparison.json, levelling.csv, subgroups.csv, cases.csv and report.html to {args.o}")
+    return 1 if left_out else 0

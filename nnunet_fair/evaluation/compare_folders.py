@@ -1,0 +1,271 @@
+"""``nnunet_fair compare``: two models' folders of predictions to differences, the levelling-down audit and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.anonymise import neutral_names
+from nnunet_fair.evaluation.compare import Comparison, compare_scores, pair_scores
+from nnunet_fair.evaluation.compare_report import comparison_report
+from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, TableOptions, make_folder
+from nnunet_fair.evaluation.figures import SKY, VERMILION
+from nnunet_fair.evaluation.levelling import levelling_audit, overall_sentence
+from nnunet_fair.evaluation.masks import CaseProblemError
+from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_picture
+from nnunet_fair.evaluation.pairing import CasePair, find_labels, pair_cases
+from nnunet_fair.evaluation.report import Picture, number
+from nnunet_fair.evaluation.score_cases import ScoringOptions, score_cases
+from nnunet_fair.evaluation.scores import AnalysisOptions, plain
+from nnunet_fair.files import write_csv, write_json, write_text
+
+COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
+N_CHANGED = 10  # most improved and most worsened cases listed
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What is compared and shown.
+
+    Attributes:
+        name_a: the first model's name in the report.
+        name_b: the second model's.
+        title: the report's title.
+        missing: what a reference without a prediction counts as, ``empty`` or ``skip``.
+        overlays: the images under the contours.
+        n_overlays: how many of the most changed cases to draw.
+        anonymise: replace case IDs by neutral numbers in everything that is written.
+    """
+
+    name_a: str = "A"
+    name_b: str = "B"
+    title: str = "Comparison of two models"
+    missing: str = "empty"
+    overlays: OverlayOptions = field(default_factory=OverlayOptions)
+    n_overlays: int = 6
+    anonymise: bool = False
+
+
+@dataclass(frozen=True)
+class ScoredFolder:
+    """The scores of one folder of predictions.
+
+    Attributes:
+        cases: the per-case table, indexed by case ID.
+        pairs: the files by case ID; empty where the scores were read from an evaluation.
+    """
+
+    cases: pd.DataFrame
+    pairs: dict[str, CasePair]
+
+
+def score_folder(
+    folder: Path, references: Path | None, scoring: ScoringOptions, *, missing: str, n_processes: int
+) -> ScoredFolder:
+    """The per-case scores of a folder of predictions, or those an earlier evaluation wrote.
+
+    Args:
+        folder: predictions, or a folder that ``nnunet_fair evaluate`` wrote (it holds ``cases.csv``).
+        references: folder of the reference labels; not needed for an evaluation's folder.
+        scoring: how the masks are read and scored.
+        missing: see :class:`CompareOptions`.
+        n_processes: number of processes.
+
+    Returns:
+        The scores.
+
+    Raises:
+        UserError: the folder holds neither, or references are needed and not given.
+    """
+    labels = find_labels(folder)
+    if not labels and (folder / CASES).is_file():
+        return ScoredFolder(read_cases(folder / CASES), {})
+    if references is None:
+        raise UserError(f"{folder} holds no cases.csv of an evaluation, so -ref, the folder of the labels, is needed")
+    pairing = pair_cases(find_labels(references), labels, missing=missing, where=f" in {references} and {folder}")
+    cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
+    return ScoredFolder(cases, {pair.case_id: pair for pair in pairing.pairs})
+
+
+def read_cases(path: Path) -> pd.DataFrame:
+    """Read the ``cases.csv`` of an evaluation.
+
+    Raises:
+        UserError: it lacks a column the comparison needs.
+    """
+    frame = pd.read_csv(
+        path, dtype={"case_id": str, "problem": str, "status": str}, keep_default_na=False, na_values=[""]
+    )
+    absent = [name for name in ("case_id", "dsc", "norm_hd") if name not in frame.columns]
+    if absent:
+        raise UserError(f"{path} has no column {absent[0]!r}; it is written by nnunet_fair evaluate")
+    frame = frame.set_index("case_id")
+    if frame.index.has_duplicates:
+        raise UserError(f"{path}: case {frame.index[frame.index.duplicated()][0]!r} occurs more than once")
+    return frame.assign(problem=frame["problem"].fillna("") if "problem" in frame else "")
+
+
+def compare_folders(
+    references: Path | None,
+    folders_a: Sequence[Path],
+    folders_b: Sequence[Path],
+    table: TableOptions,
+    output: Path,
+    *,
+    scoring: ScoringOptions,
+    analysis: AnalysisOptions,
+    options: CompareOptions,
+    n_processes: int = 1,
+) -> tuple[Comparison, pd.DataFrame]:
+    """Compare two models and write ``comparison.json``, ``levelling.csv``, ``subgroups.csv``, ``cases.csv``, report.
+
+    Args:
+        references: folder of the reference labels.
+        folders_a: predictions of model A, one folder a seed.
+        folders_b: predictions of model B, one folder a seed.
+        table: the groups.
+        output: folder to write to.
+        scoring: how the masks are read and scored.
+        analysis: how the cases become scores.
+        options: names, pictures.
+        n_processes: number of processes.
+
+    Returns:
+        The comparison and the levelling-down audit.
+
+    Raises:
+        UserError: a folder, the table or the images cannot be used, or no case is scored in every folder.
+    """
+    check_overlay_options(options.overlays)
+    make_folder(output)
+    scored = [
+        [score_folder(f, references, scoring, missing=options.missing, n_processes=n_processes) for f in folders]
+        for folders in (folders_a, folders_b)
+    ]
+    scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
+    comparison = compare_scores(scores, table.read(scores.case_ids), analysis)
+    audit = levelling_audit(comparison)
+    case_ids = [*scores.case_ids, *scores.left_out]
+    names = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
+    changes = case_changes(comparison, scored, names)
+    pictures = _pictures(changes, scored, scoring, options)
+    sentence = overall_sentence(comparison, audit)
+    document = comparison_document(comparison, audit, sentence, options, names)
+    page = comparison_report(
+        comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
+    )
+    public = changes.drop(columns="original").sort_values("case_id")
+    write_csv(public, output / CASES)
+    write_csv(comparison.subgroups, output / SUBGROUPS)
+    write_csv(audit, output / LEVELLING)
+    write_json(document, output / COMPARISON)
+    write_text(page, output / REPORT)
+    return comparison, audit
+
+
+def case_changes(
+    comparison: Comparison, scored: Sequence[Sequence[ScoredFolder]], names: dict[str, str]
+) -> pd.DataFrame:
+    """What changed for each case, the most worsened first.
+
+    Args:
+        comparison: the comparison.
+        scored: the folders of A and of B.
+        names: the name each case is shown under.
+
+    Returns:
+        Table with case_id, dsc_a, dsc_b, difference, norm_hd_a, norm_hd_b (means over the seeds),
+        volume_reference_mm3 where known, the groups, and the case's own ID in ``original``.
+    """
+    scores = comparison.scores
+    first = scored[0][0].cases
+    volume = first["volume_reference_mm3"] if "volume_reference_mm3" in first else pd.Series(dtype=float)
+    frame = pd.DataFrame(
+        {
+            "original": scores.case_ids,
+            "case_id": [names[case_id] for case_id in scores.case_ids],
+            "dsc_a": scores.dsc_a.mean(axis=0),
+            "dsc_b": scores.dsc_b.mean(axis=0),
+            "difference": scores.difference,
+            "norm_hd_a": scores.norm_hd_a.mean(axis=0),
+            "norm_hd_b": scores.norm_hd_b.mean(axis=0),
+            "volume_reference_mm3": volume.reindex(scores.case_ids).to_numpy(dtype=float),
+        }
+    )
+    groups = comparison.groups.frame.reindex(scores.case_ids).reset_index(drop=True)
+    return frame.join(groups, rsuffix="_group").sort_values(["difference", "case_id"]).reset_index(drop=True)
+
+
+def most_changed(changes: pd.DataFrame, n_cases: int) -> pd.DataFrame:
+    """The cases with the largest change in either direction, the largest first; unchanged cases are left out."""
+    moved = changes[changes["difference"] != 0]
+    return moved.loc[moved["difference"].abs().sort_values(ascending=False, kind="stable").index[:n_cases]]
+
+
+def comparison_document(
+    comparison: Comparison, audit: pd.DataFrame, sentence: str, options: CompareOptions, names: dict[str, str]
+) -> dict[str, Any]:
+    """The content of ``comparison.json``; a value that does not exist is null."""
+    scores = comparison.scores
+    statistics = {}
+    for position, name in enumerate(comparison.difference.names):
+        statistics[name] = {
+            "a": comparison.a.values.estimate[position],
+            "b": comparison.b.values.estimate[position],
+            "difference": comparison.difference.values.estimate[position],
+            "percentile": list(comparison.difference.values.percentile[position]),
+            "bca": list(comparison.difference.values.bca[position]),
+        }
+    return plain(
+        {
+            "name_a": options.name_a,
+            "name_b": options.name_b,
+            "n_cases": len(scores.case_ids),
+            "n_seeds_a": len(scores.dsc_a),
+            "n_seeds_b": len(scores.dsc_b),
+            "cases_left_out": [names[case_id] for case_id in scores.left_out],
+            "variables": list(comparison.groups.variables),
+            "official_variables": comparison.groups.official,
+            "statistics": statistics,
+            "levelling_down": {"sentence": sentence, "audit": audit.to_dict(orient="records")},
+            "by_seed": {
+                side: {"mean_dsc": list(np.mean(dsc, axis=1)), "mean_norm_hd": list(np.mean(norm_hd, axis=1))}
+                for side, dsc, norm_hd in (
+                    ("a", scores.dsc_a, scores.norm_hd_a),
+                    ("b", scores.dsc_b, scores.norm_hd_b),
+                )
+            },
+            "notes": list(comparison.groups.notes),
+        }
+    )
+
+
+def _pictures(
+    changes: pd.DataFrame, scored: Sequence[Sequence[ScoredFolder]], scoring: ScoringOptions, options: CompareOptions
+) -> list[Picture]:
+    """Pictures of the most changed cases with both models' contours, those of the first seed each."""
+    side_a, side_b = scored[0][0], scored[1][0]
+    pictures = []
+    for row in most_changed(changes, options.n_overlays).itertuples():
+        a, b = side_a.pairs.get(row.original), side_b.pairs.get(row.original)
+        if a is None or b is None:
+            continue
+        contours = [
+            Contour(options.name_a, a.prediction, SKY, "dashed"),
+            Contour(options.name_b, b.prediction, VERMILION, "dotted"),
+        ]
+        caption = f"{row.case_id}: DSC {number(row.dsc_a)} → {number(row.dsc_b)}"
+        try:
+            data = overlay_picture(a.case_id, a.reference, contours, options.overlays, scoring)
+        except CaseProblemError:
+            data = overlay_picture(a.case_id, a.reference, contours, OverlayOptions(), scoring)
+            caption += " (its image could not be drawn)"
+        text = f"Contours of the reference and of both models' predictions of case {row.case_id}."
+        pictures.append(Picture(data, "image/png", text, caption))
+    return pictures
