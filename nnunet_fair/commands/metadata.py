@@ -19,13 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="ATTRIBUTE",
-        help="columns of the table; numbers are binned by edges (age:0,40,60,120) or quantiles (bmi:quantiles=4)",
+        help="columns of the table; numbers are binned by edges (age:0,40,60,120) or quantiles (bmi:quantiles=4); "
+        "label_volume is measured on the labels",
     )
     parser.add_argument(
         "--unknown", nargs="+", default=[], metavar="ATTRIBUTE", help="attributes whose missing values form a group"
     )
     parser.add_argument(
         "--stratify", action="store_true", help="write splits_final.json with folds stratified by all attributes"
+    )
+    parser.add_argument(
+        "--patient-column", metavar="COLUMN", help="with --stratify: cases of one patient stay in one fold"
     )
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default 5)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the folds (default 0)")
@@ -46,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         id_column=args.id_column,
         unknown=args.unknown,
         stratify=args.stratify,
+        patient_column=args.patient_column,
         n_folds=args.folds,
         seed=args.seed,
         min_group=args.min_group,

@@ -72,9 +72,10 @@ def read_case_table(path: str | os.PathLike, id_column: str | None = None) -> Ca
     repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
         raise UserError(f"{path}: column {repeated[0]!r} occurs more than once; give every column its own name")
-    column = find_id_column(frame.columns, id_column, where=str(path))
     frame = frame.astype(object).apply(lambda values: values.map(_clean_value))
-    ids = frame.pop(column).map(_id_text)
+    column = find_id_column(frame, id_column, where=str(path))
+    # Spreadsheets turn the ID 1001 into the number 1001.0.
+    ids = frame.pop(column).map(text_value)
     named = ids.notna()
     frame, ids = frame[named], ids[named].astype(str)
     if frame.empty:
@@ -87,23 +88,24 @@ def read_case_table(path: str | os.PathLike, id_column: str | None = None) -> Ca
     return CaseTable(frame=frame, n_without_id=int((~named).sum()), id_column=column)
 
 
-def find_id_column(columns: Iterable[str], id_column: str | None, *, where: str) -> str:
+def find_id_column(frame: pd.DataFrame, id_column: str | None, *, where: str) -> str:
     """The ID column among a table's columns.
 
     Args:
-        columns: the table's column names.
-        id_column: the name asked for (upper and lower case may differ), or None to look for the usual names.
+        frame: the table.
+        id_column: the name asked for (upper and lower case may differ), or None to look for the usual names; of several
+            the first whose values do not repeat is taken (a table of visits has a patient column as well).
         where: the table's name for the error message.
 
     Raises:
         UserError: no such column; the message names the nearest one.
     """
-    columns = list(columns)
+    columns = list(frame.columns)
     by_lower = {column.lower(): column for column in reversed(columns)}
     if id_column is None:
-        for name in ID_COLUMNS:
-            if name in by_lower:
-                return by_lower[name]
+        usual = [by_lower[name] for name in ID_COLUMNS if name in by_lower]
+        if usual:
+            return next((column for column in usual if not frame[column].dropna().duplicated().any()), usual[0])
         raise UserError(
             f"{where} has no column with one of the usual ID names ({', '.join(ID_COLUMNS)}); found "
             f"{_listed(columns)}; name the ID column with --id-column"
@@ -186,11 +188,6 @@ def _clean_value(value: Any) -> Any:
         value = value.strip()
         return float("nan") if value in MISSING_MARKERS else value
     return float("nan") if _is_missing(value) else value
-
-
-def _id_text(value: Any) -> Any:
-    """An ID as text; spreadsheets turn ``1001`` into the number 1001.0, which is the ID ``1001``."""
-    return text_value(value)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

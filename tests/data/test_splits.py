@@ -61,6 +61,19 @@ def test_same_seed_same_folds_whatever_the_row_order():
     assert stratified_folds(groups, 5, seed=2) != stratified_folds(groups, 5, seed=3)
 
 
+def test_cases_of_one_patient_stay_together():
+    groups = table(60)
+    patients = pd.Series([f"p{i // 3}" for i in range(57)], index=groups.index[:57])
+    folds = stratified_folds(groups, 5, patients=patients)
+    fold_of_case = {case: number for number, fold in enumerate(folds) for case in fold["val"]}
+    assert patients.index.to_series().map(fold_of_case).groupby(patients).nunique().max() == 1
+    # 19 patients of three cases and three cases on their own are 22 units: 5, 5, 4, 4 and 4
+    units = patients.reindex(groups.index).fillna(groups.index.to_series())
+    assert sorted(units[fold["val"]].nunique() for fold in folds) == [4, 4, 4, 5, 5]
+    with pytest.raises(UserError, match="2 patients cannot fill 5 folds"):
+        stratified_folds(groups.iloc[:6], 5, patients=patients)
+
+
 def test_no_attributes_still_gives_folds():
     groups = pd.DataFrame(index=[f"c{i}" for i in range(11)])
     assert sorted(len(fold["val"]) for fold in stratified_folds(groups, 5)) == [2, 2, 2, 2, 3]

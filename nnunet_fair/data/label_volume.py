@@ -1,0 +1,62 @@
+"""The volume of what is labelled in each case: models fail on small lesions, so size is an attribute of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from nnunet_fair.errors import UserError
+
+LABEL_VOLUME = "label_volume"
+"""Name of the attribute: volume of all labelled voxels of a case in mm³ (area in mm² for two-dimensional images)."""
+
+
+def label_volume(path: str | os.PathLike, ignore_label: int | None = None) -> float:
+    """Volume of the labelled voxels of one reference segmentation.
+
+    Args:
+        path: an image SimpleITK can read; 0 is background. Formats without a voxel size count as 1 mm.
+        ignore_label: value of voxels that are not counted, or None.
+
+    Returns:
+        Volume in mm³, or area in mm² for a two-dimensional image.
+
+    Raises:
+        UserError: the file cannot be read; it is named.
+    """
+    import SimpleITK as sitk
+
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise UserError(f"the label {path} cannot be read ({reason}); mend it or leave the size away") from error
+    labels = sitk.GetArrayViewFromImage(image)
+    counted = labels != 0
+    if ignore_label is not None:
+        counted &= labels != ignore_label
+    return float(np.count_nonzero(counted) * np.prod(image.GetSpacing()))
+
+
+def label_volumes(
+    case_ids: Iterable[str], labels: Mapping[str, str | os.PathLike], ignore_label: int | None = None
+) -> pd.Series:
+    """Volumes of many cases, with a progress bar.
+
+    Args:
+        case_ids: the cases wanted.
+        labels: reference segmentation of each case that has one.
+        ignore_label: value of voxels that are not counted, or None.
+
+    Returns:
+        Series ``label_volume`` of shape (n_cases,), indexed by case ID; NaN for a case without a reference.
+    """
+    volumes = {
+        case_id: label_volume(labels[case_id], ignore_label) if case_id in labels else float("nan")
+        for case_id in tqdm(list(case_ids), desc="label volumes", unit="case")
+    }
+    return pd.Series(volumes, name=LABEL_VOLUME, dtype=float)
