@@ -55,8 +55,8 @@ def label_volumes(
     Returns:
         Series ``label_volume`` of shape (n_cases,), indexed by case ID; NaN for a case without a reference.
     """
-    volumes = {
-        case_id: label_volume(labels[case_id], ignore_label) if case_id in labels else float("nan")
-        for case_id in tqdm(list(case_ids), desc="label volumes", unit="case")
-    }
+    volumes = {}
+    with tqdm(list(case_ids), desc="label volumes", unit="case") as bar:
+        for case_id in bar:
+            volumes[case_id] = label_volume(labels[case_id], ignore_label) if case_id in labels else float("nan")
     return pd.Series(volumes, name=LABEL_VOLUME, dtype=float)
