@@ -23,13 +23,18 @@ def place_file(source: Path, target: Path, link: str) -> None:
         target: its place in the dataset; the folder exists.
         link: ``symlink`` (absolute), ``hardlink`` or ``copy``.
     """
-    with atomic_path(target) as temporary:
-        if link == "symlink":
-            temporary.symlink_to(source.resolve())
-        elif link == "hardlink":
-            os.link(source.resolve(), temporary)
-        else:
+    if link == "copy":
+        with atomic_path(target) as temporary:
             shutil.copyfile(source, temporary)
+        return
+    # A link is one call: a temporary folder around it would be most of the time of linking a cohort.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    if link == "symlink":
+        temporary.symlink_to(source.resolve())
+    else:
+        os.link(source.resolve(), temporary)
+    temporary.replace(target)
 
 
 def write_image(image: sitk.Image, target: Path) -> None:
