@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunet_fair.commands.evaluate import (
+from nnunet_fair.commands.evaluation_arguments import (
     add_analysis_arguments,
     add_overlay_arguments,
     add_scoring_arguments,

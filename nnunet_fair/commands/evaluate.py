@@ -5,23 +5,52 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_fair.commands.evaluation_arguments import (
+    add_analysis_arguments,
+    add_overlay_arguments,
+    add_scoring_arguments,
+    analysis_options,
+    require,
+    scoring_options,
+    table_options,
+)
+from nnunet_fair.errors import UserError
+
 HELP = "score predictions: per-case metrics, the challenge's score, subgroups, an HTML report"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     files = parser.add_argument_group("files")
-    files.add_argument("-ref", type=Path, metavar="LABELS", required=True, help="folder of the reference labels")
-    files.add_argument("-pred", type=Path, metavar="PREDICTIONS", required=True, help="folder of the predictions")
+    files.add_argument("-ref", type=Path, metavar="LABELS", help="folder of the reference labels")
+    files.add_argument(
+        "-pred", type=Path, metavar="PREDICTIONS", help="folder of the predictions; with --task pcr a table of them"
+    )
     files.add_argument(
         "-m",
         type=Path,
         metavar="TABLE",
-        required=True,
         help="case metadata: fair_cases.csv or a raw table (.csv, .tsv, .xlsx, .json)",
     )
-    files.add_argument("-o", type=Path, metavar="OUT", required=True, help="folder to write to")
+    files.add_argument("-o", type=Path, metavar="OUT", help="folder to write to")
     files.add_argument("--id-column", metavar="COLUMN", help="ID column of a raw table; found by name when not given")
+    parser.add_argument(
+        "--task",
+        choices=("segmentation", "pcr"),
+        default="segmentation",
+        help="what is predicted: masks, or pathologic complete response in a table (default: segmentation)",
+    )
+    crossval = parser.add_argument_group("cross-validation (in place of -ref and -pred)")
+    crossval.add_argument("--crossval", action="store_true", help="pool the folds' validation predictions of a model")
+    crossval.add_argument("-d", metavar="ID", help="dataset number or name")
+    crossval.add_argument("-tr", metavar="TRAINER", default="nnUNetTrainerFairDiv", help="(default: %(default)s)")
+    crossval.add_argument("-p", metavar="PLANS", default="nnUNetPlans", help="(default: %(default)s)")
+    crossval.add_argument("-c", metavar="CONFIGURATION", default="3d_fullres", help="(default: %(default)s)")
+    crossval.add_argument("-f", metavar="FOLD", type=int, nargs="+", help="folds to pool (default: all there are)")
+    parts = parser.add_argument_group("in parts, for schedulers")
+    parts.add_argument("-num_parts", type=int, metavar="N", help="score one part of N only; then --merge")
+    parts.add_argument("-part_id", type=int, metavar="K", help="the part to score, from 0")
+    parts.add_argument("--merge", action="store_true", help="put the scored parts of OUT together and report")
     add_scoring_arguments(parser)
     add_analysis_arguments(parser)
     report = parser.add_argument_group("report")
@@ -36,169 +65,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--anonymise", action="store_true", help="replace case IDs by neutral numbers in every output")
 
 
-def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how masks are read and scored (shared with compare)."""
-    group = parser.add_argument_group("scoring")
-    group.add_argument("-np", type=int, default=2, metavar="N", help="processes (default: 2)")
-    group.add_argument(
-        "--labels",
-        type=int,
-        nargs="+",
-        metavar="LABEL",
-        help="labels that together are the foreground (default: 1, in images of 0 and 1 only)",
-    )
-    group.add_argument(
-        "--empty",
-        choices=("challenge", "perfect", "exclude"),
-        default="challenge",
-        help="what two empty masks score: DSC 0 as in the challenge, 1, or nothing (default: challenge)",
-    )
-    group.add_argument(
-        "--missing",
-        choices=("empty", "skip"),
-        default="empty",
-        help="a reference without a prediction counts as an empty mask or is left out (default: empty)",
-    )
-    group.add_argument(
-        "--resample",
-        action="store_true",
-        help="resample predictions of another grid onto the reference's, nearest neighbour",
-    )
-    group.add_argument("--tolerance", type=float, default=2.0, metavar="MM", help="of the surface DSC (default: 2 mm)")
-
-
-def add_analysis_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how the cases become scores (shared with compare)."""
-    group = parser.add_argument_group("scores and subgroups")
-    group.add_argument(
-        "--variables",
-        nargs="+",
-        metavar="VARIABLE",
-        help="variables of the fairness score (default: age menopausal_status breast_density)",
-    )
-    group.add_argument(
-        "--attributes",
-        nargs="+",
-        metavar="ATTRIBUTE",
-        help="further attributes of the subgroup table (default: every column of fair_cases.csv)",
-    )
-    group.add_argument(
-        "--lambda",
-        dest="lambda_",
-        type=float,
-        default=0.5,
-        metavar="L",
-        help="weight of the fairness in the ranking (default: 0.5)",
-    )
-    group.add_argument(
-        "--min-group",
-        type=int,
-        default=10,
-        metavar="N",
-        help="groups with fewer cases are shown but decide no headline (default: 10)",
-    )
-    group.add_argument(
-        "--min-support",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="smallest share of cases of a combination of attributes (default: 0.05)",
-    )
-    group.add_argument(
-        "--max-items",
-        type=int,
-        default=3,
-        metavar="N",
-        help="largest number of attributes in a combination (default: 3)",
-    )
-    group.add_argument(
-        "--failure",
-        type=float,
-        default=0.1,
-        metavar="DSC",
-        help="a case with DSC 0 or below this is a failure (default: 0.1)",
-    )
-    group.add_argument("--resamples", type=int, default=2000, metavar="N", help="bootstrap replicates (default: 2000)")
-    group.add_argument("--confidence", type=float, default=0.95, metavar="C", help="of the intervals (default: 0.95)")
-    group.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-
-
-def add_overlay_arguments(group: argparse._ArgumentGroup) -> None:
-    """Declare the pictures (shared with compare)."""
-    group.add_argument(
-        "-i", type=Path, metavar="IMAGES", help="folder of the images (CASE_0000.nii.gz …), to draw the contours on"
-    )
-    group.add_argument(
-        "--channel",
-        type=int,
-        metavar="C",
-        help="image channel to draw (default: 1, the first post-contrast phase, where there is one)",
-    )
-    group.add_argument("--overlays", type=int, default=6, metavar="N", help="cases to draw (default: 6)")
-
-
-def scoring_options(args: argparse.Namespace):
-    """The scoring options the arguments name."""
-    from nnunet_fair.evaluation.empty_policy import EmptyMaskPolicy
-    from nnunet_fair.evaluation.score_cases import ScoringOptions
-
-    return ScoringOptions(
-        labels=tuple(args.labels) if args.labels else None,
-        empty=EmptyMaskPolicy(args.empty),
-        tolerance_mm=args.tolerance,
-        resample=args.resample,
-    )
-
-
-def analysis_options(args: argparse.Namespace):
-    """The analysis options the arguments name."""
-    from nnunet_fair.evaluation.scores import AnalysisOptions
-    from nnunet_fair.evaluation.subgroup_table import SubgroupOptions
-
-    return AnalysisOptions(
-        lambda_=args.lambda_,
-        subgroups=SubgroupOptions(
-            min_group=args.min_group,
-            min_support=args.min_support,
-            max_items=args.max_items,
-            failure_dsc=args.failure,
-            n_resamples=args.resamples,
-            confidence=args.confidence,
-            seed=args.seed,
-        ),
-    )
-
-
-def table_options(args: argparse.Namespace):
-    """The table options the arguments name."""
-    from nnunet_fair.evaluation.evaluate import TableOptions
-
-    return TableOptions(
-        args.m,
-        tuple(args.variables) if args.variables else None,
-        tuple(args.attributes) if args.attributes else None,
-        args.id_column,
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Run the command.
 
     Returns:
         0, or 1 where a case could not be scored.
     """
+    if args.task == "pcr":
+        return run_pcr(args)
     from nnunet_fair.evaluation.evaluate import ReportOptions, evaluate
     from nnunet_fair.evaluation.overlays import OverlayOptions
-    from nnunet_fair.evaluation.pairing import find_labels, pair_cases
+    from nnunet_fair.evaluation.parts import merge_parts, score_part
 
-    pairing = pair_cases(
-        find_labels(args.ref), find_labels(args.pred), missing=args.missing, where=f" in {args.ref} and {args.pred}"
-    )
+    pairing = crossval_cases(args) if args.crossval else paired_cases(args)
+    scoring = scoring_options(args)
+    if (args.num_parts is None) != (args.part_id is None):
+        raise UserError("-num_parts and -part_id belong together; to put scored parts together give --merge alone")
+    if args.num_parts is not None:
+        path = score_part(
+            pairing, args.o, num_parts=args.num_parts, part_id=args.part_id, scoring=scoring, n_processes=args.np
+        )
+        print(f"wrote {path}; when all {args.num_parts} parts are there, run the same command with --merge instead")
+        return 0
     result = evaluate(
         pairing,
         table_options(args),
         args.o,
-        scoring=scoring_options(args),
+        scoring=scoring,
         analysis=analysis_options(args),
         report=ReportOptions(
             title=args.title,
@@ -208,11 +101,61 @@ def run(args: argparse.Namespace) -> int:
             anonymise=args.anonymise,
         ),
         n_processes=args.np,
+        cases=merge_parts(pairing.pairs, args.o, scoring) if args.merge else None,
     )
-    return print_summary(result, pairing, args.o)
+    return print_summary(result, pairing, args.o, anonymise=args.anonymise)
 
 
-def print_summary(result, pairing, output: Path) -> int:
+def paired_cases(args: argparse.Namespace):
+    """The cases of -ref and -pred."""
+    from nnunet_fair.evaluation.pairing import find_labels, pair_cases
+
+    require(args, "ref", "pred", "m", "o")
+    where = f" in {args.ref} and {args.pred}"
+    return pair_cases(find_labels(args.ref), find_labels(args.pred), missing=args.missing, where=where)
+
+
+def crossval_cases(args: argparse.Namespace):
+    """The cases of a cross-validation; fills in the table, the images, the model and the output folder."""
+    from nnunet_fair.data.fair_cases import find_fair_cases
+    from nnunet_fair.evaluation.crossval import crossval_pairing, default_output
+    from nnunet_fair.evaluation.training_records import has_training_records
+    from nnunet_fair.paths import model_folder, raw_folder
+
+    require(args, "d")
+    if args.ref or args.pred:
+        raise UserError("--crossval takes labels and predictions from the model: leave -ref and -pred away")
+    pairing = crossval_pairing(args.d, args.tr, args.p, args.c, args.f)
+    args.m = args.m or find_fair_cases(args.d)
+    args.o = args.o or default_output(args.d, args.tr, args.p, args.c)
+    images = raw_folder(args.d) / "imagesTr"
+    args.i = args.i or (images if images.is_dir() else None)
+    model = model_folder(args.d, args.tr, args.p, args.c)
+    args.model = args.model or (model if has_training_records(model) else None)
+    return pairing
+
+
+def run_pcr(args: argparse.Namespace) -> int:
+    """Score a table of pCR predictions."""
+    from nnunet_fair.evaluation.evaluate_pcr import evaluate_pcr
+    from nnunet_fair.evaluation.report import number
+
+    require(args, "pred", "m", "o")
+    result = evaluate_pcr(args.pred, table_options(args), args.o, analysis=analysis_options(args), title=args.title)
+    score = result.score
+    print(
+        f"balanced accuracy {number(score.balanced_accuracy, 4)}  fairness disparity "
+        f"{number(score.fairness_disparity, 4)}  ranking {number(score.ranking, 4)}  ({score.n_cases} cases)"
+    )
+    for name, disparity in score.disparity_by_variable.items():
+        print(f"  {name}: disparity {number(disparity, 4)}")
+    for sentence in result.warnings:
+        print(f"note: {sentence}")
+    print(f"wrote cases.csv, scores.json, subgroups.csv and report.html to {args.o}")
+    return 0
+
+
+def print_summary(result, pairing, output: Path, *, anonymise: bool) -> int:
     """Print the scores, what was left out and where the files are; 1 where a case could not be scored."""
     from nnunet_fair.evaluation.report import number
     from nnunet_fair.evaluation.score_cases import NOT_SCORED
@@ -230,7 +173,9 @@ def print_summary(result, pairing, output: Path) -> int:
     for sentence in result.warnings:
         print(f"note: {sentence}")
     for name, what in ((pairing.missing, "without a prediction"), (pairing.extra, "predicted without a reference")):
-        if name:
+        if name and anonymise:
+            print(f"{len(name)} {what}")
+        elif name:
             print(f"{len(name)} {what}: {', '.join(name[:10])}{' …' if len(name) > 10 else ''}")
     unscored = result.cases[result.cases["status"] == NOT_SCORED]
     for case_id, problem in unscored["problem"].items():

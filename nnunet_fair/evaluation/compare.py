@@ -1,7 +1,7 @@
 """Comparing two models on the same cases: paired differences, over one or several training seeds each.
 
-A replicate of the bootstrap reweights the cases (the same weights for both models: the comparison is paired) and, where a
-model was trained with several seeds, the seeds of each model independently: a hierarchical bootstrap of seed and case.
+A replicate of the bootstrap reweights the cases, with the same weights for both models (the comparison is paired), and,
+where a model was trained with several seeds, the seeds of each model independently: a hierarchical bootstrap.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from nnunet_fair.evaluation.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.masks import CaseProblemError
 from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_picture
 from nnunet_fair.evaluation.pairing import CasePair, find_labels, pair_cases
+from nnunet_fair.evaluation.parts import read_case_rows
 from nnunet_fair.evaluation.report import Picture, number
 from nnunet_fair.evaluation.score_cases import ScoringOptions, score_cases
 from nnunet_fair.evaluation.scores import AnalysisOptions, plain
@@ -99,16 +100,11 @@ def read_cases(path: Path) -> pd.DataFrame:
     Raises:
         UserError: it lacks a column the comparison needs.
     """
-    frame = pd.read_csv(
-        path, dtype={"case_id": str, "problem": str, "status": str}, keep_default_na=False, na_values=[""]
-    )
-    absent = [name for name in ("case_id", "dsc", "norm_hd") if name not in frame.columns]
+    frame = read_case_rows(path)
+    absent = [name for name in ("dsc", "norm_hd") if name not in frame.columns]
     if absent:
         raise UserError(f"{path} has no column {absent[0]!r}; it is written by nnunet_fair evaluate")
-    frame = frame.set_index("case_id")
-    if frame.index.has_duplicates:
-        raise UserError(f"{path}: case {frame.index[frame.index.duplicated()][0]!r} occurs more than once")
-    return frame.assign(problem=frame["problem"].fillna("") if "problem" in frame else "")
+    return frame
 
 
 def compare_folders(
@@ -123,7 +119,7 @@ def compare_folders(
     options: CompareOptions,
     n_processes: int = 1,
 ) -> tuple[Comparison, pd.DataFrame]:
-    """Compare two models and write ``comparison.json``, ``levelling.csv``, ``subgroups.csv``, ``cases.csv``, report.
+    """Compare two models and write ``comparison.json``, ``levelling.csv``, the tables and the report.
 
     Args:
         references: folder of the reference labels.

@@ -163,9 +163,9 @@ def overall_sentence(comparison: Comparison, audit: pd.DataFrame) -> str:
     }[levelling_verdict(gap, worst, best)]
     chance = ", which could be chance," if gap_low <= 0 <= gap_high else ""
     return (
-        f"{meaning}: averaged over {n_variables} variable{'s' * (n_variables > 1)} the DSC gap changed by {_signed(gap)} "
-        f"({_range(gap_low, gap_high)}){chance} the worst group's level by {_signed(worst)} and the best group's by "
-        f"{_signed(best)}; the mean DSC of all cases changed by {_signed(mean)} ({_range(low, high)})."
+        f"{meaning}: averaged over {n_variables} variable{'s' * (n_variables > 1)} the DSC gap changed by "
+        f"{_signed(gap)} ({_range(gap_low, gap_high)}){chance} the worst group's level by {_signed(worst)} "
+        f"and the best group's by {_signed(best)}; the mean DSC of all cases changed by {_signed(mean)} ({_range(low, high)})."
     )
 
 

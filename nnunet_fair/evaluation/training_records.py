@@ -38,6 +38,11 @@ class TrainingRecords:
         return table.sort_values("mean_weight", ascending=False).reset_index()
 
 
+def has_training_records(folder: Path) -> bool:
+    """Whether a fold of a model folder holds the records of a divergence-weighted training."""
+    return any((fold / HISTORY).is_file() and (fold / WEIGHTS).is_file() for fold in folder.glob("fold_*"))
+
+
 def read_training_records(folder: Path) -> TrainingRecords:
     """Read the records of a trained model.
 

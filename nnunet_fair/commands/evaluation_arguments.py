@@ -1,0 +1,164 @@
+"""Arguments that ``evaluate`` and ``compare`` share, and the options they name; no command of its own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nnunet_fair.errors import UserError
+
+
+def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how masks are read and scored (shared with compare)."""
+    group = parser.add_argument_group("scoring")
+    group.add_argument("-np", type=int, default=2, metavar="N", help="processes (default: 2)")
+    group.add_argument(
+        "--labels",
+        type=int,
+        nargs="+",
+        metavar="LABEL",
+        help="labels that together are the foreground (default: 1, in images of 0 and 1 only)",
+    )
+    group.add_argument(
+        "--empty",
+        choices=("challenge", "perfect", "exclude"),
+        default="challenge",
+        help="what two empty masks score: DSC 0 as in the challenge, 1, or nothing (default: challenge)",
+    )
+    group.add_argument(
+        "--missing",
+        choices=("empty", "skip"),
+        default="empty",
+        help="a reference without a prediction counts as an empty mask or is left out (default: empty)",
+    )
+    group.add_argument(
+        "--resample",
+        action="store_true",
+        help="resample predictions of another grid onto the reference's, nearest neighbour",
+    )
+    group.add_argument("--tolerance", type=float, default=2.0, metavar="MM", help="of the surface DSC (default: 2 mm)")
+
+
+def add_analysis_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how the cases become scores (shared with compare)."""
+    group = parser.add_argument_group("scores and subgroups")
+    group.add_argument(
+        "--variables",
+        nargs="+",
+        metavar="VARIABLE",
+        help="variables of the fairness score (default: age menopausal_status breast_density)",
+    )
+    group.add_argument(
+        "--attributes",
+        nargs="+",
+        metavar="ATTRIBUTE",
+        help="further attributes of the subgroup table (default: every column of fair_cases.csv)",
+    )
+    group.add_argument(
+        "--lambda",
+        dest="lambda_",
+        type=float,
+        default=0.5,
+        metavar="L",
+        help="weight of the fairness in the ranking (default: 0.5)",
+    )
+    group.add_argument(
+        "--min-group",
+        type=int,
+        default=10,
+        metavar="N",
+        help="groups with fewer cases are shown but decide no headline (default: 10)",
+    )
+    group.add_argument(
+        "--min-support",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="smallest share of cases of a combination of attributes (default: 0.05)",
+    )
+    group.add_argument(
+        "--max-items",
+        type=int,
+        default=3,
+        metavar="N",
+        help="largest number of attributes in a combination (default: 3)",
+    )
+    group.add_argument(
+        "--failure",
+        type=float,
+        default=0.1,
+        metavar="DSC",
+        help="a case with DSC 0 or below this is a failure (default: 0.1)",
+    )
+    group.add_argument("--resamples", type=int, default=2000, metavar="N", help="bootstrap replicates (default: 2000)")
+    group.add_argument("--confidence", type=float, default=0.95, metavar="C", help="of the intervals (default: 0.95)")
+    group.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+
+
+def add_overlay_arguments(group: argparse._ArgumentGroup) -> None:
+    """Declare the pictures (shared with compare)."""
+    group.add_argument(
+        "-i", type=Path, metavar="IMAGES", help="folder of the images (CASE_0000.nii.gz …), to draw the contours on"
+    )
+    group.add_argument(
+        "--channel",
+        type=int,
+        metavar="C",
+        help="image channel to draw (default: 1, the first post-contrast phase, where there is one)",
+    )
+    group.add_argument("--overlays", type=int, default=6, metavar="N", help="cases to draw (default: 6)")
+
+
+def scoring_options(args: argparse.Namespace):
+    """The scoring options the arguments name."""
+    from nnunet_fair.evaluation.empty_policy import EmptyMaskPolicy
+    from nnunet_fair.evaluation.score_cases import ScoringOptions
+
+    return ScoringOptions(
+        labels=tuple(args.labels) if args.labels else None,
+        empty=EmptyMaskPolicy(args.empty),
+        tolerance_mm=args.tolerance,
+        resample=args.resample,
+    )
+
+
+def analysis_options(args: argparse.Namespace):
+    """The analysis options the arguments name."""
+    from nnunet_fair.evaluation.scores import AnalysisOptions
+    from nnunet_fair.evaluation.subgroup_table import SubgroupOptions
+
+    return AnalysisOptions(
+        lambda_=args.lambda_,
+        subgroups=SubgroupOptions(
+            min_group=args.min_group,
+            min_support=args.min_support,
+            max_items=args.max_items,
+            failure_dsc=args.failure,
+            n_resamples=args.resamples,
+            confidence=args.confidence,
+            seed=args.seed,
+        ),
+    )
+
+
+def table_options(args: argparse.Namespace):
+    """The table options the arguments name."""
+    from nnunet_fair.evaluation.evaluate import TableOptions
+
+    return TableOptions(
+        args.m,
+        tuple(args.variables) if args.variables else None,
+        tuple(args.attributes) if args.attributes else None,
+        args.id_column,
+    )
+
+
+def require(args: argparse.Namespace, *names: str) -> None:
+    """Refuse a call that lacks an argument its task needs.
+
+    Raises:
+        UserError: naming the arguments.
+    """
+    absent = [f"-{name}" for name in names if getattr(args, name) is None]
+    if absent:
+        raise UserError(f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} needed; see --help")
