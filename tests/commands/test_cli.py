@@ -1,0 +1,78 @@
+"""The command line as a whole."""
+
+import importlib
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from nnunet_fair import __version__, cli
+from nnunet_fair.errors import UserError
+
+HEAVY = ("torch", "nnunetv2", "pandas", "numpy", "SimpleITK", "matplotlib", "scipy")
+
+
+def test_help_imports_nothing_heavy():
+    """--help answers at once because it imports nothing that takes time; a timed test would depend on the machine."""
+    code = textwrap.dedent(
+        f"""
+        import sys
+        from nnunet_fair.cli import build_parser
+        build_parser().format_help()
+        print([name for name in {HEAVY!r} if name in sys.modules])
+        """
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.strip() == f"nnunet_fair {__version__}"
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_listed_with_a_sentence(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([name, "--help"])
+    assert stopped.value.code == 0
+    assert name in cli.build_parser().format_help()
+    assert importlib.import_module(f"nnunet_fair.commands.{name}").HELP
+
+
+def test_a_users_mistake_is_one_sentence_and_status_1(monkeypatch, capsys):
+    from nnunet_fair.commands import env
+
+    def fail(args):
+        raise UserError("expected a, found b; do c")
+
+    monkeypatch.setattr(env, "run", fail)
+    assert cli.main(["env"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "nnunet_fair env: expected a, found b; do c\n"
+    assert captured.out == ""
+
+
+def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
+    from nnunet_fair.commands import env
+
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(env, "run", interrupt)
+    assert cli.main(["env"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_program_error_keeps_its_traceback(monkeypatch):
+    from nnunet_fair.commands import env
+
+    def fail(args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(env, "run", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["env"])

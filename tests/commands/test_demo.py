@@ -1,0 +1,58 @@
+"""The demo's own logic; the whole of it runs in tests/end_to_end."""
+
+import shlex
+import sys
+
+import pytest
+
+from nnunet_fair import cli, demo
+from nnunet_fair.training import trainer
+
+
+def test_every_command_of_the_demo_exists_with_these_arguments(tmp_path):
+    parser = cli.build_parser()
+    for stage in demo.stages(tmp_path, [0, 1], n_cases=10, seed=0):
+        for command in stage.commands:
+            if command[0] == "nnunet_fair":
+                parser.parse_args(command[1:])  # exits where the command line would refuse
+
+
+def test_the_bar_counts_the_trainers_epochs(tmp_path):
+    trainer_class = getattr(trainer, demo.TRAINER)
+    assert trainer_class.epochs == demo.TRAINER_EPOCHS
+    training = next(stage for stage in demo.stages(tmp_path, [0, 3], 10, 0) if stage.counts)
+    assert training.steps == 2 * demo.TRAINER_EPOCHS
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert cli.main(["demo", "-o", str(tmp_path)]) == 1
+    assert "is not empty and holds no former demo" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failing_stage_shows_why_and_stops(tmp_path, capsys, monkeypatch):
+    program = tmp_path / "bin" / "nnunet_fair"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'the reason is here'\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program.parent / "python"))
+    assert cli.main(["demo", "-o", str(tmp_path / "demo")]) == 1
+    captured = capsys.readouterr()
+    assert "ended with status 3" in captured.err
+    assert "the reason is here" in captured.err
+    assert "[1/7]" in captured.out and "[2/7]" not in captured.out
+    # a second try replaces what the first left
+    assert cli.main(["demo", "-o", str(tmp_path / "demo")]) == 1
+
+
+def test_the_environment_file_can_be_sourced(tmp_path):
+    environment = demo.demo_environment(tmp_path / "with space")
+    assert set(environment) >= {"nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "nnUNet_extTrainer"}
+    assert shlex.split(f"x={shlex.quote(environment['nnUNet_raw'])}") == [f"x={environment['nnUNet_raw']}"]
+
+
+@pytest.mark.parametrize("folds", [["5"], ["-1"], ["all"]])
+def test_folds_are_0_to_4(folds):
+    with pytest.raises(SystemExit):
+        cli.main(["demo", "-o", "x", "--folds", *folds])
