@@ -165,7 +165,8 @@ def overall_sentence(comparison: Comparison, audit: pd.DataFrame) -> str:
     return (
         f"{meaning}: averaged over {n_variables} variable{'s' * (n_variables > 1)} the DSC gap changed by "
         f"{_signed(gap)} ({_range(gap_low, gap_high)}){chance} the worst group's level by {_signed(worst)} "
-        f"and the best group's by {_signed(best)}; the mean DSC of all cases changed by {_signed(mean)} ({_range(low, high)})."
+        f"and the best group's by {_signed(best)}; the mean DSC of all cases changed by {_signed(mean)} "
+        f"({_range(low, high)})."
     )
 
 
@@ -180,5 +181,5 @@ def _signed(value: float) -> str:
 
 
 def _share(worst: float, change: float) -> str:
-    """Which part of a shrinking gap the worst group's rise is."""
-    return f"{100 * worst / -change:.0f} % of it"
+    """Which part of a shrinking gap the worst group's rise is; nothing where the gap did not shrink."""
+    return f"{100 * worst / -change:.0f} % of it" if change < 0 else ""

@@ -66,9 +66,8 @@ def merge_parts(pairs: tuple[CasePair, ...], output: Path, scoring: ScoringOptio
         raise UserError(f"there is no part in {output / PARTS}; run evaluate with -num_parts and -part_id first")
     divisions = {path.stem.rsplit("_of_", 1)[1] for path in paths}
     if len(divisions) > 1:
-        raise UserError(
-            f"{output / PARTS} holds parts of different divisions (of {', '.join(sorted(divisions))}); remove the old ones"
-        )
+        found = ", ".join(sorted(divisions))
+        raise UserError(f"{output / PARTS} holds parts of different divisions (of {found}); remove the old ones")
     (num_parts,) = divisions
     expected = {f"part_{part}_of_{num_parts}" for part in range(int(num_parts))}
     absent = sorted(expected - {path.stem for path in paths})

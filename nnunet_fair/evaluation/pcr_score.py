@@ -1,9 +1,9 @@
 """The MAMA-MIA challenge's Task 2 score: prediction of pathologic complete response (pCR).
 
 Performance is the balanced accuracy. For each variable, disparity = (largest − smallest true-positive rate) +
-(largest − smallest false-positive rate) over its groups, a rate without a denominator counting 0; the fairness disparity
-is the mean over the variables, clipped to [0, 1]; ranking = (1 − λ) · balanced accuracy + λ · (1 − fairness disparity)
-with λ = ½.
+(largest − smallest false-positive rate) over its groups, a rate without a denominator counting 0; the fairness
+disparity is the mean over the variables, clipped to [0, 1]; with λ = ½,
+ranking = (1 − λ) · balanced accuracy + λ · (1 − fairness disparity).
 Source: the scoring definition of the MAMA-MIA challenge (2025), Task 2; equalised odds: Hardt, Price and Srebro,
 "Equality of Opportunity in Supervised Learning", NeurIPS 2016.
 """
