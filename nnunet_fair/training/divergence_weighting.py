@@ -22,7 +22,8 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.training.case_scores import case_overlap
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.losses import CaseWeightedLoss, case_weighted
-from nnunet_fair.training.session import FairSession, read_metadata
+from nnunet_fair.training.session import FairSession, chosen_attributes, read_metadata
+from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
 
 @contextmanager
@@ -156,6 +157,26 @@ class DivergenceWeighting:
         super().save_checkpoint(temporary)
         Path(temporary).replace(filename)
         self.fair_session.after_checkpoint(name, next_epoch)
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """As nnU-Net's; then the subgroup table of its whole-case predictions, where there is metadata."""
+        super().perform_actual_validation(save_probabilities)
+        if self.local_rank != 0:
+            return
+        try:
+            metadata = read_metadata(find_fair_cases(self.plans_manager.dataset_name))
+            metadata = chosen_attributes(metadata, self.fair_config.attributes)
+        except UserError as error:
+            self.print_to_log_file(f"nnunet-fair: no subgroup table of the validation: {error}")
+            return
+        folder = Path(self.output_folder) / "validation"
+        write_validation_table(
+            folder,
+            metadata,
+            file_ending=self.dataset_json["file_ending"],
+            score_class=self.fair_config.score_class,
+        )
+        self.print_to_log_file(f"nnunet-fair: subgroups of the validation: {folder / VALIDATION_TABLE}")
 
     def on_train_end(self) -> None:
         """As nnU-Net's, which removes checkpoint_latest.pth; its state goes too."""

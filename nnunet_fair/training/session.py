@@ -70,7 +70,7 @@ class FairSession:
             "val": tuple(map(str, val_ids)),
             "both": tuple(dict.fromkeys((*self._train_ids, *map(str, val_ids)))),
         }[config.score_cases]
-        metadata = _chosen_attributes(metadata, config.attributes)
+        metadata = chosen_attributes(metadata, config.attributes)
         self._announce(metadata, scorable)
         self._metadata_hash = metadata_hash(metadata.reindex(sorted({*self._train_ids, *scorable})))
         self._finder = SubgroupFinder(metadata.reindex(list(scorable)), metadata.reindex(list(self._train_ids)), config)
@@ -234,7 +234,12 @@ class FairSession:
         drop_old_states(self._folder, checkpoint, next_epoch)
 
 
-def _chosen_attributes(metadata: pd.DataFrame, attributes: Sequence[str] | None) -> pd.DataFrame:
+def chosen_attributes(metadata: pd.DataFrame, attributes: Sequence[str] | None) -> pd.DataFrame:
+    """The columns the setting ``attributes`` names; all of them for None.
+
+    Raises:
+        UserError: one of them is not there.
+    """
     if attributes is None:
         return metadata
     missing = [name for name in attributes if name not in metadata.columns]

@@ -1,0 +1,89 @@
+"""The subgroup table of a fold's final validation, from nnU-Net's own whole-case predictions and scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.evaluation.bootstrap import bootstrap_intervals, weighted_means
+from nnunet_fair.evaluation.subgroup_table import SubgroupOptions, find_subgroups
+from nnunet_fair.files import write_csv
+from nnunet_fair.training.subgroups import subgroup_divergence
+
+VALIDATION_TABLE = "fair_subgroups.csv"
+
+
+def validation_scores(summary: Path, file_ending: str, score_class: int | None) -> pd.Series:
+    """Each validation case's DSC as nnU-Net computed it.
+
+    Args:
+        summary: nnU-Net's ``summary.json``.
+        file_ending: of the predictions, such as ``.nii.gz``.
+        score_class: foreground class or region, counted from 0; None for the mean over those a case has.
+
+    Returns:
+        DSC in [0, 1] indexed by case ID, NaN for a case with neither reference nor prediction.
+    """
+    scores = {}
+    for case in json.loads(summary.read_text(encoding="utf-8"))["metric_per_case"]:
+        # nnU-Net writes NaN for a class that neither mask has
+        dice = np.array([metrics["Dice"] for metrics in case["metrics"].values()], dtype=float)
+        if score_class is not None:
+            dice = dice[score_class : score_class + 1]
+        case_id = Path(case["prediction_file"]).name.removesuffix(file_ending)
+        scores[case_id] = np.nanmean(dice) if np.isfinite(dice).any() else np.nan
+    return pd.Series(scores, dtype=float)
+
+
+def validation_table(scores: pd.Series, metadata: pd.DataFrame, options: SubgroupOptions | None = None) -> pd.DataFrame:
+    """Mean DSC of every group and frequent combination of a fold's validation cases.
+
+    Args:
+        scores: DSC indexed by case ID; NaN is left out.
+        metadata: attribute table indexed by case ID; may lack cases and hold others.
+        options: size of the groups, bootstrap; None for the evaluation's defaults.
+
+    Returns:
+        One row a subgroup: subgroup, n, support, mean_score, low and high (bootstrap interval of the mean; missing for
+        a single case), divergence, t and p (Welch, against the other cases).
+    """
+    options = options or SubgroupOptions()
+    scores = scores.dropna()
+    subgroups = find_subgroups(metadata.reindex(scores.index), options)
+    values = scores.to_numpy()
+    table = subgroup_divergence(subgroups, values)
+    if table.empty:
+        return table.assign(low=[], high=[])
+    intervals = bootstrap_intervals(
+        lambda weights: weighted_means(weights, values, subgroups.membership),
+        len(values),
+        n_resamples=options.n_resamples,
+        confidence=options.confidence,
+        seed=options.seed,
+    )
+    ends = np.where(np.isfinite(intervals.bca), intervals.bca, intervals.percentile)
+    ends[table["n"].to_numpy() < 2] = np.nan
+    columns = ["subgroup", "n", "support", "mean_score", "low", "high", "divergence", "t", "p"]
+    return table.assign(low=ends[:, 0], high=ends[:, 1])[columns]
+
+
+def write_validation_table(
+    folder: Path, metadata: pd.DataFrame, *, file_ending: str, score_class: int | None
+) -> pd.DataFrame:
+    """Write the table beside ``summary.json``.
+
+    Args:
+        folder: the fold's ``validation`` folder.
+        metadata: see :func:`validation_table`.
+        file_ending: of the predictions.
+        score_class: see :func:`validation_scores`.
+
+    Returns:
+        The table.
+    """
+    table = validation_table(validation_scores(folder / "summary.json", file_ending, score_class), metadata)
+    write_csv(table, folder / VALIDATION_TABLE)
+    return table
