@@ -18,6 +18,7 @@ COMMANDS = (
     "postprocess",
     "evaluate",
     "compare",
+    "export",
     "demo",
     "env",
     "doctor",

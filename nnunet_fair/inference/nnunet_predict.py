@@ -32,6 +32,11 @@ class PredictorOptions:
     n_export: int = 3
 
 
+def make_trainers_findable() -> None:
+    """Let nnU-Net, in this process and those it starts, find the plugin's trainers by name."""
+    os.environ[EXT_TRAINER] = ext_trainer_value(os.environ.get(EXT_TRAINER))
+
+
 def predict_images(
     model: TrainedModel,
     images: Mapping[str, Sequence[Path]],
@@ -52,8 +57,7 @@ def predict_images(
     Raises:
         UserError: the device is not there, or the trainer class cannot be found.
     """
-    # Before nnunetv2 looks for the trainer's class by name.
-    os.environ[EXT_TRAINER] = ext_trainer_value(os.environ.get(EXT_TRAINER))
+    make_trainers_findable()
     previous, previous_folder = model.previous_stage(), None
     if previous is not None:
         previous_folder = folder / f"previous_stage_{previous.configuration}"

@@ -1,0 +1,46 @@
+"""``nnunet_fair export``: a trained model as one zip for stock nnU-Net."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "a trained model as a zip that stock nnU-Net installs, with nothing about patients inside, and its model card"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``nnunet_fair export``; names as in nnUNetv2_export_model_to_zip."""
+    parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name")
+    parser.add_argument("-o", required=True, metavar="MODEL.zip", help="the zip to write; MODEL_CARD.md lies beside it")
+    parser.add_argument("-tr", default="nnUNetTrainerFairDiv", metavar="TRAINER", help="trainer (default %(default)s)")
+    parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="plans (default %(default)s)")
+    parser.add_argument("-c", nargs="+", default=["3d_fullres"], metavar="CONFIGURATION", help="default 3d_fullres")
+    parser.add_argument("-f", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="default 0 1 2 3 4")
+    parser.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default %(default)s")
+    parser.add_argument(
+        "--keep-trainer",
+        action="store_true",
+        help="keep the trainer's name and the optimiser's state, for those who continue training with the plugin",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the zip and the model card")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export a model and say what was left out of it."""
+    from nnunet_fair.inference.export import export_model
+    from nnunet_fair.inference.model import open_model, parse_folds
+    from nnunet_fair.paths import model_folder
+
+    folds = parse_folds(args.f)
+    models = [open_model(model_folder(args.d, args.tr, args.p, name), folds, args.chk) for name in args.c]
+    export = export_model(models, args.o, keep_trainer=args.keep_trainer, overwrite=args.overwrite)
+    for line in export.removed:
+        print(f"removed {line}" if not line.startswith("left behind") else line)
+    searched = export.secrets
+    print(
+        f"searched {export.n_files} files for {len(searched.case_ids)} case IDs, {len(searched.values)} metadata "
+        "values and paths of this machine: none is inside"
+    )
+    if searched.n_too_short:
+        print(f"{searched.n_too_short} case IDs are too short to be told from chance and were not searched for")
+    print(f"wrote {export.path} (trainer {export.trainer}) and {export.card}")
+    return 0
