@@ -153,6 +153,11 @@ def tiny_dataset(tmp_path, monkeypatch):
             "configurations": {
                 "2d": _configuration(2, data_identifier="nnUNetPlans_3d", batch_dice=True),
                 "3d_fullres": _configuration(3, data_identifier="nnUNetPlans_3d", batch_dice=batch_dice),
+                "3d_lowres": {
+                    **_configuration(3, data_identifier="nnUNetPlans_3d"),
+                    "next_stage": "3d_cascade_fullres",
+                },
+                "3d_cascade_fullres": {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"},
             },
             "experiment_planner_used": "ExperimentPlanner",
             "label_manager": "LabelManager",
@@ -179,7 +184,7 @@ def tiny_dataset(tmp_path, monkeypatch):
             centre = [rng.integers(4, size - 4) for size in SHAPE]
             distance = np.sqrt(sum((grid - c) ** 2 for grid, c in zip(np.indices(SHAPE), centre, strict=True)))
             lesion, core = distance < 3.6, distance < 2
-            image = rng.normal(size=SHAPE).astype(np.float32) * 0.3 + lesion * (0.7 if hard else 2.0)
+            image = (rng.normal(size=SHAPE) * 0.3 + lesion * (0.7 if hard else 2.0)).astype(np.float32)
             seg = _labels(kind, lesion, core, rng)
             foreground = [1] if kind == "plain" else [1, 2]
             wanted = [(1, 2), 2] if "regions" in kind else foreground
