@@ -25,9 +25,8 @@ TRAIN = ("-tr", demo.TRAINER, "-p", demo.PLANS, "-device", "cpu")
 
 
 def test_the_demo_ends_with_scores_and_a_report(workplace):
-    assert (
-        workplace.output.count("  $ ") == 4 + 2 + 1 + 1 + 1 + 1
-    )  # set-up and data 6, two folds, predict, masks, report
+    # data and plans 6 commands, two folds, prediction, masks, report
+    assert workplace.output.count("  $ ") == 6 + 2 + 1 + 1 + 1
     assert "report.html" in workplace.output.splitlines()[-2]
     scores = json.loads((workplace.folder / "report" / "scores.json").read_text())
     assert set(scores) >= {"performance", "fairness", "fairness_by_variable", "ranking", "n_cases"}
