@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,8 @@ def plan(dataset_name: str, preset: Preset) -> tuple[dict[str, Any], float]:
     configuration["data_identifier"] = data_identifier(configuration["spacing"])
     if preset.nnunet_fair is not None:
         plans["nnunet_fair"] = dict(preset.nnunet_fair)
-    recursive_fix_for_json_export(plans)
-    return plans, planner.estimated_gb(configuration["batch_size"])
+    recursive_fix_for_json_export(plans)  # numpy's types
+    return json.loads(json.dumps(plans)), planner.estimated_gb(configuration["batch_size"])
 
 
 def data_identifier(spacing: Any) -> str:
@@ -77,6 +78,7 @@ def _spacing_by_axis(planner: Any, preset: Preset) -> list[float] | None:
 def _planner_class(preset: Preset) -> type:
     """nnU-Net's planner class with the preset's numbers."""
     import nnunetv2
+    import torch
     from batchgenerators.utilities.file_and_folder_operations import join
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
@@ -114,7 +116,8 @@ def _planner_class(preset: Preset) -> type:
             return found
 
         def static_estimate_VRAM_usage(self, *args: Any, **kwargs: Any):  # noqa: N802 (nnU-Net's name)
-            self._feature_map_size = super().static_estimate_VRAM_usage(*args, **kwargs)
+            with torch.device("meta"):  # feature maps are only counted, which needs no weights
+                self._feature_map_size = super().static_estimate_VRAM_usage(*args, **kwargs)
             return self._feature_map_size
 
         def save_plans(self, plans: dict) -> None:
