@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
@@ -28,8 +29,6 @@ def label_volume(path: str | os.PathLike, ignore_label: int | None = None) -> fl
     Raises:
         UserError: the file cannot be read; it is named.
     """
-    import SimpleITK as sitk
-
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:

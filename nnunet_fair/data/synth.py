@@ -9,10 +9,16 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
+from scipy import ndimage
+from tqdm import tqdm
 
 from nnunet_fair.data.synth_disparity import (
     DESCRIPTIONS,
@@ -22,7 +28,7 @@ from nnunet_fair.data.synth_disparity import (
     group_definition,
     strata,
 )
-from nnunet_fair.data.synth_images import Scan, simulate
+from nnunet_fair.data.synth_images import Box, Scan, simulate
 from nnunet_fair.data.synth_patients import CENTRES, MISSING_KINDS, Patient, draw_patients, generator
 from nnunet_fair.data.synth_table import case_row, patient_info, write_table
 from nnunet_fair.errors import UserError
@@ -100,7 +106,7 @@ def write_cohort(
     *,
     overwrite: bool = False,
     n_processes: int = 1,
-    **options,
+    **options: Any,
 ) -> CohortOptions:
     """Write a synthetic cohort in the layout of MAMA-MIA.
 
@@ -157,11 +163,6 @@ def _write_into(folder: Path, settings: CohortOptions, n_processes: int) -> None
 
 def _write_cases(folder: Path, patients: Sequence[Patient], settings: CohortOptions, n_processes: int) -> list[dict]:
     """Write images and patient files of every case; returns the table's rows in the patients' order."""
-    from functools import partial
-    from multiprocessing import get_context
-
-    from tqdm import tqdm
-
     write = partial(_write_case, folder, settings)
     with tqdm(total=len(patients), desc="cases", unit="case") as bar:
         rows = []
@@ -179,9 +180,6 @@ def _write_cases(folder: Path, patients: Sequence[Patient], settings: CohortOpti
 
 def _write_case(folder: Path, settings: CohortOptions, patient: Patient) -> dict:
     """Simulate and write one case; returns its row of the table."""
-    import SimpleITK as sitk
-    from scipy import ndimage
-
     rng = generator(settings.seed, patient.index, 3)
     scan, scanner = _draw_scan(patient, settings, rng)
     case = simulate(scan, appearance(settings.disparity, patient.stratum, settings.strength), rng)
@@ -232,10 +230,8 @@ def _draw_scan(
     return scan, scanner
 
 
-def _image(array: np.ndarray, scan: Scan, rounding: float):  # -> sitk.Image, imported late
+def _image(array: np.ndarray, scan: Scan, rounding: float) -> sitk.Image:
     """An ITK image with the scan's geometry; ``rounding`` shifts the origin by so many mm."""
-    import SimpleITK as sitk
-
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(scan.spacing[::-1])
     if scan.sagittal:
@@ -247,7 +243,7 @@ def _image(array: np.ndarray, scan: Scan, rounding: float):  # -> sitk.Image, im
     return image
 
 
-def _exceeding(box, shape: tuple[int, int, int]):
+def _exceeding(box: Box, shape: tuple[int, int, int]) -> Box:
     """The box with its last axis reaching one voxel beyond the image."""
     return (*box[:2], (box[2][0], shape[2] + 1))
 

@@ -13,6 +13,9 @@ from scipy import ndimage
 
 from nnunet_fair.data.synth_disparity import Appearance
 
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""Half-open array indices ((start, stop), …) along the three axes."""
+
 _CHEST_WALL = 0.74
 _FIBROGLANDULAR_SHARE = {"a": 0.15, "b": 0.3, "c": 0.5, "d": 0.7}
 _PRE_CONTRAST = {"fat": 90.0, "parenchyma": 220.0, "muscle": 180.0, "lesion": 210.0, "blood": 190.0}
@@ -55,7 +58,7 @@ class Case:
 
     phases: np.ndarray
     label: np.ndarray
-    box: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    box: Box
     n_lesions: int
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.data.synth_images import Scan
+from nnunet_fair.data.synth_images import Box, Scan
 from nnunet_fair.data.synth_patients import CENTRES, Patient
 from nnunet_fair.files import atomic_path
 
@@ -83,7 +83,7 @@ def case_row(
     return row
 
 
-def patient_info(patient: Patient, row: dict[str, Any], box: tuple[tuple[int, int], ...]) -> dict[str, Any]:
+def patient_info(patient: Patient, row: dict[str, Any], box: Box) -> dict[str, Any]:
     """One file of ``patient_info_files``.
 
     Args:
