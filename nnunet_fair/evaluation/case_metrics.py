@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import cc3d
 import numpy as np
@@ -116,32 +116,22 @@ def case_metrics(
     }
     lesions = lesion_counts(reference, prediction)
     empty = empty_mask_values(policy, reference_empty=not n_reference, prediction_empty=not n_prediction)
-    if empty is not None:
-        return CaseMetrics(
-            dsc=empty.dsc,
-            hd95_voxel=empty.hd95,
-            norm_hd=empty.norm_hd,
-            hd95_mm=empty.hd95,
-            surface_dsc=empty.surface_dsc,
-            precision=empty.precision,
-            recall=empty.recall,
-            **volumes,
-            **lesions,
-        )
-    overlap = int(np.count_nonzero(reference & prediction))
-    in_voxels, in_mm = _distances(reference, prediction, spacing)
-    hd95 = in_voxels.hausdorff95()
-    return CaseMetrics(
-        dsc=2 * overlap / (n_reference + n_prediction),
-        hd95_voxel=hd95,
-        norm_hd=normalised_hd(hd95),
-        hd95_mm=in_mm.hausdorff95(),
-        surface_dsc=in_mm.surface_dice(tolerance_mm),
-        precision=overlap / n_prediction,
-        recall=overlap / n_reference,
-        **volumes,
-        **lesions,
-    )
+    if empty is not None and math.isnan(empty.dsc):
+        hd95 = hd95_mm = math.nan
+    else:
+        in_voxels, in_mm = _distances(reference, prediction, spacing)
+        hd95, hd95_mm = in_voxels.hausdorff95(), in_mm.hausdorff95()
+    if empty is None:
+        overlap = int(np.count_nonzero(reference & prediction))
+        overlaps = {
+            "dsc": 2 * overlap / (n_reference + n_prediction),
+            "surface_dsc": in_mm.surface_dice(tolerance_mm),
+            "precision": overlap / n_prediction,
+            "recall": overlap / n_reference,
+        }
+    else:
+        overlaps = asdict(empty)
+    return CaseMetrics(hd95_voxel=hd95, norm_hd=normalised_hd(hd95), hd95_mm=hd95_mm, **overlaps, **volumes, **lesions)
 
 
 def normalised_hd(hd95_voxel: float) -> float:
@@ -168,6 +158,8 @@ def lesion_counts(reference: np.ndarray, prediction: np.ndarray) -> dict[str, in
         lesions_reference, lesions_detected, lesions_prediction, lesions_false: see :class:`CaseMetrics`.
     """
     connectivity = 26 if reference.ndim == 3 else 8
+    # A rim of background: cc3d 4.1.1 fails on arrays that are one voxel wide along all axes but one.
+    reference, prediction = np.pad(reference, 1), np.pad(prediction, 1)
     reference_lesions, n_reference = cc3d.connected_components(reference, connectivity=connectivity, return_N=True)
     prediction_lesions, n_prediction = cc3d.connected_components(prediction, connectivity=connectivity, return_N=True)
     detected = np.unique(reference_lesions[prediction & reference])

@@ -23,31 +23,30 @@ class EmptyMaskPolicy(str, Enum):
 
 @dataclass(frozen=True)
 class EmptyMaskValues:
-    """The values of a case with an empty mask; NaN where the policy leaves the metric without one.
+    """The overlap metrics of a case with an empty mask; NaN where the policy leaves the metric without a value.
+
+    Distances need no table: they follow from the surfaces, 0 where neither mask has one and infinite where only one
+    has. Where the policy leaves the case without a DSC it has no distance either.
 
     Attributes:
         dsc: Dice similarity coefficient.
         surface_dsc: surface Dice at the tolerance.
         precision: share of the predicted voxels that are right.
         recall: share of the reference voxels that are found.
-        hd95: 95th percentile Hausdorff distance, in voxels and in mm alike; infinite where only one mask is empty.
-        norm_hd: the challenge's normalised distance.
     """
 
     dsc: float
     surface_dsc: float
     precision: float
     recall: float
-    hd95: float
-    norm_hd: float
 
 
-_MISSED = EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=math.nan, recall=0.0, hd95=math.inf, norm_hd=1.0)
-_INVENTED = EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=0.0, recall=math.nan, hd95=math.inf, norm_hd=1.0)
+_MISSED = EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=math.nan, recall=0.0)
+_INVENTED = EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=0.0, recall=math.nan)
 _BOTH_EMPTY = {
-    EmptyMaskPolicy.CHALLENGE: EmptyMaskValues(0.0, 0.0, math.nan, math.nan, hd95=0.0, norm_hd=0.0),
-    EmptyMaskPolicy.PERFECT: EmptyMaskValues(1.0, 1.0, 1.0, 1.0, hd95=0.0, norm_hd=0.0),
-    EmptyMaskPolicy.EXCLUDE: EmptyMaskValues(*[math.nan] * 6),
+    EmptyMaskPolicy.CHALLENGE: EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=math.nan, recall=math.nan),
+    EmptyMaskPolicy.PERFECT: EmptyMaskValues(dsc=1.0, surface_dsc=1.0, precision=1.0, recall=1.0),
+    EmptyMaskPolicy.EXCLUDE: EmptyMaskValues(dsc=math.nan, surface_dsc=math.nan, precision=math.nan, recall=math.nan),
 }
 
 

@@ -34,10 +34,10 @@ class SurfaceDistances:
         return float(max(np.percentile(self.to_reference, 95), np.percentile(self.to_prediction, 95)))
 
     def surface_dice(self, tolerance: float) -> float:
-        """Share of all surface voxels of both masks that lie within ``tolerance`` of the other surface, 0 with none."""
+        """Share of the surface voxels of both masks within ``tolerance`` of the other surface; NaN with none at all."""
         n_voxels = len(self.to_reference) + len(self.to_prediction)
         within = np.count_nonzero(self.to_reference <= tolerance) + np.count_nonzero(self.to_prediction <= tolerance)
-        return within / n_voxels if n_voxels else 0.0
+        return within / n_voxels if n_voxels else float("nan")
 
 
 def surface_mask(mask: np.ndarray) -> np.ndarray:
