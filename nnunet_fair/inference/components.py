@@ -1,14 +1,39 @@
-"""Connected components of a mask: keep the largest ones and those large enough."""
+"""Connected components of a mask: keep the largest ones and those large enough.
+
+Masks are nearly empty volumes, so the work is done on a few small windows around the foreground and never on the whole
+volume.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cc3d
 import numpy as np
 
+Window = tuple[slice, slice, slice]
 
-def foreground_bounds(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+_BLOCK = 8
+# With more windows than this the foreground is noise, and one window around all of it is the faster way.
+_MANY_WINDOWS = 64
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a mask.
+
+    Attributes:
+        window: where it lies in the volume.
+        mask: bool array of the window's shape.
+    """
+
+    window: Window
+    mask: np.ndarray
+
+
+def foreground_bounds(mask: np.ndarray) -> Window | None:
     """The bounding box of the non-zero voxels, None where there are none.
 
     Args:
@@ -23,6 +48,69 @@ def foreground_bounds(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     rows = np.flatnonzero(projection.any(axis=1))
     columns = np.flatnonzero(projection.any(axis=0))
     return slice(first, last), slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def foreground_windows(mask: np.ndarray) -> list[Window]:
+    """Windows that hold all of the foreground, so far apart that no voxel of one touches a voxel of another.
+
+    Args:
+        mask: array of shape (slices, rows, columns), integer or bool.
+
+    Returns:
+        Disjoint windows, none for an empty mask.
+    """
+    coarse = mask
+    # Rows first: the pass over the whole volume then runs along contiguous memory.
+    for axis in (1, 0, 2):
+        coarse = _blockwise_or(coarse, axis)
+    # Touching voxels lie in one block or in touching blocks, so a component never leaves its component of blocks.
+    labels, count = label_components(coarse != 0, 26)
+    if not count:
+        return []
+    if count > _MANY_WINDOWS:
+        return [foreground_bounds(mask)]
+    boxes = cc3d.statistics(labels)["bounding_boxes"][1 : count + 1]
+    limits = [
+        [(axis.start * _BLOCK, min(axis.stop * _BLOCK, size)) for axis, size in zip(box, mask.shape, strict=True)]
+        for box in boxes
+    ]
+    return [tuple(slice(*axis) for axis in box) for box in _disjoint(limits)]
+
+
+def _blockwise_or(array: np.ndarray, axis: int) -> np.ndarray:
+    """Bitwise or over blocks along an axis, the last block perhaps shorter (``reduceat`` does this 30 times slower)."""
+    size = array.shape[axis]
+    whole = size // _BLOCK * _BLOCK
+    before, after = array.shape[:axis], array.shape[axis + 1 :]
+    parts = []
+    if whole:
+        blocks = array[(slice(None),) * axis + (slice(whole),)].reshape(*before, whole // _BLOCK, _BLOCK, *after)
+        parts.append(np.bitwise_or.reduce(blocks, axis=axis + 1))
+    if whole < size:
+        rest = array[(slice(None),) * axis + (slice(whole, None),)]
+        parts.append(np.bitwise_or.reduce(rest, axis=axis, keepdims=True))
+    return np.concatenate(parts, axis=axis)
+
+
+def _disjoint(boxes: list[list[tuple[int, int]]]) -> list[list[tuple[int, int]]]:
+    """The boxes with overlapping ones joined into the box around them, until none overlap."""
+    apart: list[list[tuple[int, int]]] = []
+    waiting = list(boxes)
+    while waiting:
+        box = waiting.pop()
+        overlapping = next((other for other in apart if _overlap(box, other)), None)
+        if overlapping is None:
+            apart.append(box)
+        else:
+            apart.remove(overlapping)
+            waiting.append(
+                [(min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(box, overlapping, strict=True)],
+            )
+    return apart
+
+
+def _overlap(box: list[tuple[int, int]], other: list[tuple[int, int]]) -> bool:
+    return all(a[0] < b[1] and b[0] < a[1] for a, b in zip(box, other, strict=True))
 
 
 def voxels_for_volume(volume_mm3: float, voxel_mm3: float) -> int:
@@ -44,7 +132,7 @@ def label_components(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, i
         connectivity: 6 (faces), 18 (and edges) or 26 (and corners).
 
     Returns:
-        Integer array of the same shape, 0 background and 1 … n the components in the array's order, and n.
+        Integer array of the same shape, 0 background and 1 … n the components, and n.
     """
     # On a line of voxels all connectivities are the same; connected-components-3d 4.1 fails there with 26.
     on_a_line = sum(size > 1 for size in mask.shape) <= 1
@@ -66,20 +154,56 @@ def filter_components(
     Returns:
         Bool array of the same shape.
     """
-    bounds = foreground_bounds(mask)
-    if bounds is None or (keep is None and min_voxels <= 1):
-        return mask.copy()
-    labels, count = label_components(mask[bounds], connectivity)
+    pieces = [Piece(window, mask[window]) for window in foreground_windows(mask)]
     kept = np.zeros_like(mask)
-    kept[bounds] = _selection(labels, count, keep, min_voxels)[labels]
+    for piece in filter_pieces(pieces, mask.shape, connectivity=connectivity, keep=keep, min_voxels=min_voxels):
+        kept[piece.window] |= piece.mask
     return kept
 
 
-def _selection(labels: np.ndarray, count: int, keep: int | None, min_voxels: int) -> np.ndarray:
-    """Bool array of shape (count + 1,): which component labels stay."""
-    sizes = cc3d.statistics(labels, no_slice_conversion=True)["voxel_counts"][: count + 1].astype(np.int64)
-    largest_first = np.argsort(-sizes[1:], kind="stable") + 1
-    selected = np.zeros(count + 1, dtype=bool)
-    selected[largest_first[:keep]] = True
-    selected[0] = False
-    return selected & (sizes >= min_voxels)
+def filter_pieces(
+    pieces: Sequence[Piece],
+    shape: tuple[int, ...],
+    *,
+    connectivity: int = 26,
+    keep: int | None = None,
+    min_voxels: int = 1,
+) -> list[Piece]:
+    """:func:`filter_components` of a mask given in pieces that do not touch.
+
+    Args:
+        pieces: the mask's pieces, in disjoint windows.
+        shape: the volume's shape.
+        connectivity: see :func:`filter_components`.
+        keep: see :func:`filter_components`.
+        min_voxels: see :func:`filter_components`.
+
+    Returns:
+        The pieces, in their order, with what is kept of each.
+    """
+    if keep is None and min_voxels <= 1:
+        return list(pieces)
+    labelled = [label_components(piece.mask, connectivity) for piece in pieces]
+    found = []  # (size, piece, component)
+    for index, (labels, count) in enumerate(labelled):
+        sizes = cc3d.statistics(labels, no_slice_conversion=True)["voxel_counts"] if count else ()
+        found += [(int(sizes[k]), index, k) for k in range(1, count + 1) if sizes[k] >= min_voxels]
+    if keep is not None and len(found) > keep:
+        smallest = sorted((size for size, _, _ in found), reverse=True)[keep - 1]
+        larger = [entry for entry in found if entry[0] > smallest]
+        equal = [entry for entry in found if entry[0] == smallest]
+        if len(larger) + len(equal) > keep:
+            equal.sort(key=lambda entry: _first_voxel(pieces[entry[1]].window, labelled[entry[1]][0], entry[2], shape))
+        found = larger + equal[: keep - len(larger)]
+    kept = []
+    for index, (piece, (labels, count)) in enumerate(zip(pieces, labelled, strict=True)):
+        selected = np.zeros(count + 1, dtype=bool)
+        selected[[component for _, where, component in found if where == index]] = True
+        kept.append(Piece(piece.window, selected[labels]))
+    return kept
+
+
+def _first_voxel(window: Window, labels: np.ndarray, component: int, shape: tuple[int, ...]) -> int:
+    """The place of a component's first voxel in the flattened volume."""
+    inside = np.unravel_index(int(np.argmax(labels == component)), labels.shape)
+    return int(np.ravel_multi_index([axis.start + k for axis, k in zip(window, inside, strict=True)], shape))

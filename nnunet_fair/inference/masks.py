@@ -6,6 +6,7 @@ import gzip
 import math
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import atomic_path
-from nnunet_fair.inference.components import foreground_bounds
+from nnunet_fair.inference.components import Window, foreground_windows
 
 FILE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".bmp", ".tif")
 
@@ -44,12 +45,35 @@ class Mask:
 
     def foreground_labels(self) -> tuple[int, ...]:
         """The labels above 0 that occur, ascending."""
-        bounds = foreground_bounds(self.array)
-        return () if bounds is None else tuple(int(v) for v in np.unique(self.array[bounds]) if v)
+        windows = foreground_windows(self.array)
+        return tuple(sorted({int(label) for window in windows for label in np.unique(self.array[window]) if label}))
 
     def with_array(self, array: np.ndarray) -> Mask:
         """The same mask with other voxels on the same grid."""
         return replace(self, array=array, as_stored=False)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """New labels for a part of a segmentation.
+
+    Attributes:
+        window: where it lies in the volume.
+        values: labels, of the window's shape and the segmentation's type.
+    """
+
+    window: Window
+    values: np.ndarray
+
+
+def apply_patches(array: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
+    """A copy of a segmentation with the patches put in, in their order; the array itself where there is none."""
+    if not patches:
+        return array
+    result = array.copy()
+    for patch in patches:
+        result[patch.window] = patch.values
+    return result
 
 
 def case_id_of(path: str | os.PathLike) -> str | None:
@@ -141,6 +165,14 @@ def _holds_at_least(path: Path, n_bytes: int) -> bool:
     return found >= n_bytes
 
 
+def _as_image(array: np.ndarray, header: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(array[0] if header.GetDimension() == 2 else array)
+    image.CopyInformation(header)
+    for key in header.GetMetaDataKeys():
+        image.SetMetaData(key, header.GetMetaData(key))
+    return image
+
+
 def _whole_numbers(array: np.ndarray, path: Path) -> np.ndarray:
     if np.issubdtype(array.dtype, np.integer):
         if np.issubdtype(array.dtype, np.signedinteger) and array.min() < 0:
@@ -151,12 +183,20 @@ def _whole_numbers(array: np.ndarray, path: Path) -> np.ndarray:
     return array.astype(np.uint8 if array.max() <= 255 else np.uint16)
 
 
-def write_mask(mask: Mask, path: str | os.PathLike) -> None:
-    """Write a segmentation with the geometry and header of the file it came from, compressed and atomically."""
-    array = mask.array[0] if mask.header.GetDimension() == 2 else mask.array
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(mask.header)
-    for key in mask.header.GetMetaDataKeys():
-        image.SetMetaData(key, mask.header.GetMetaData(key))
+def write_mask(mask: Mask, path: str | os.PathLike, patches: Sequence[Patch] = ()) -> None:
+    """Write a segmentation with the geometry and header of the file it came from, compressed and atomically.
+
+    Args:
+        mask: the segmentation; where it is that of a file, its voxels are no more to be used afterwards.
+        path: the file to write.
+        patches: parts to replace, in their order.
+    """
+    if mask.as_stored and mask.header.GetDimension() == 3:
+        # The image read is still there: putting in what changed, in place, spares three copies of the whole volume.
+        image = mask.header
+        for patch in patches:
+            image[tuple(reversed(patch.window))] = sitk.GetImageFromArray(patch.values)
+    else:
+        image = _as_image(apply_patches(mask.array, patches), mask.header)
     with atomic_path(path) as temporary:
         sitk.WriteImage(image, str(temporary), useCompression=True)

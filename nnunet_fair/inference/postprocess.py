@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nnunet_fair.inference.boxes import Box, as_slices
-from nnunet_fair.inference.components import filter_components, foreground_bounds, voxels_for_volume
+from nnunet_fair.dataset_conversion.boxes import Box
+from nnunet_fair.inference.boxes import as_slices
+from nnunet_fair.inference.components import Piece, filter_pieces, foreground_windows, voxels_for_volume
 from nnunet_fair.inference.empty_masks import lower_threshold
+from nnunet_fair.inference.masks import Patch, apply_patches
 from nnunet_fair.inference.probabilities import Probabilities
 from nnunet_fair.inference.settings import PostprocessingSettings
 
@@ -20,7 +22,7 @@ class Change:
 
     Attributes:
         group: its labels.
-        steps: the steps that changed it, in order (``box``, ``components``, ``unboxed``, ``lower-threshold``).
+        steps: the steps that changed it, in order (``box``, ``unboxed``, ``components``, ``lower-threshold``).
         voxels_before: its voxels in the prediction.
         voxels_after: its voxels in the result.
         removed_by_box: voxels the box removed, also where they were brought back.
@@ -47,7 +49,7 @@ def postprocess_mask(
     voxel_mm3: float,
     box: Box | None = None,
     probabilities: Callable[[], Probabilities] | None = None,
-) -> tuple[np.ndarray, tuple[Change, ...]]:
+) -> tuple[tuple[Patch, ...], tuple[Change, ...]]:
     """Post-process one segmentation.
 
     Args:
@@ -59,100 +61,105 @@ def postprocess_mask(
         probabilities: reads the case's probabilities; called only where a group is empty and the settings ask for it.
 
     Returns:
-        The new segmentation (the same array where nothing changed) and one change a group.
+        The parts of the segmentation that change (none where nothing does), and one change a group.
     """
-    bounds = foreground_bounds(array)
-    result = array
+    windows = foreground_windows(array)
+    values = [array[window].copy() for window in windows]
     changes = []
     for group in groups:
-        values = array[bounds] if bounds else array[:0, :0, :0]
-        member = values == group[0] if len(group) == 1 else np.isin(values, group)
-        kept, change = _filter_group(member, bounds, group, settings, voxel_mm3, box)
-        if change.voxels_after < change.voxels_before:
-            result = array.copy() if result is array else result
-            result[bounds][member & ~kept] = 0
+        pieces = [Piece(window, _members(array[window], group)) for window in windows]
+        kept, change = _filter_group(pieces, array.shape, group, settings, voxel_mm3, box)
+        for new, piece, rest in zip(values, pieces, kept, strict=True):
+            new[piece.mask & ~rest.mask] = 0
         changes.append(change)
+    altered = any(change.voxels_after < change.voxels_before for change in changes)
+    patches = list(map(Patch, windows, values)) if altered else []
     # Only after every group is filtered, so that a filled group does not depend on the order of the groups.
     if settings.on_empty == "lower-threshold" and probabilities is not None:
         for index, change in enumerate(changes):
             if not change.voxels_after:
-                result = array.copy() if result is array else result
-                changes[index] = _fill_group(result, change, settings, voxel_mm3, box, probabilities())
-    return result, tuple(changes)
+                current = apply_patches(array, patches)
+                patch, changes[index] = _fill_group(current, change, settings, voxel_mm3, box, probabilities())
+                patches += [patch] if patch else []
+    return tuple(patches), tuple(changes)
+
+
+def _members(values: np.ndarray, group: tuple[int, ...]) -> np.ndarray:
+    return values == group[0] if len(group) == 1 else np.isin(values, group)
+
+
+def _count(pieces: Sequence[Piece]) -> int:
+    return sum(int(np.count_nonzero(piece.mask)) for piece in pieces)
 
 
 def _filter_group(
-    member: np.ndarray,
-    bounds: tuple[slice, slice, slice] | None,
+    pieces: Sequence[Piece],
+    shape: tuple[int, ...],
     group: tuple[int, ...],
     settings: PostprocessingSettings,
     voxel_mm3: float,
     box: Box | None,
-) -> tuple[np.ndarray, Change]:
-    """Box and components on the part of the mask inside ``bounds``."""
-    before = int(np.count_nonzero(member))
+) -> tuple[Sequence[Piece], Change]:
+    """Box and components."""
+    before = _count(pieces)
     if not before:
-        return member, Change(group, note="predicted empty")
+        return pieces, Change(group, note="predicted empty")
     steps, note = [], ""
-    boxed = member if box is None else _inside(member, bounds, box)
-    removed_by_box = before - int(np.count_nonzero(boxed))
+    boxed = pieces if box is None else [_inside(piece, box) for piece in pieces]
+    removed_by_box = before - _count(boxed)
     if removed_by_box:
         steps.append("box")
     if removed_by_box == before:
         note = "nothing inside the breast box"
         if settings.on_empty == "unboxed":
-            boxed, note = member, ""
+            boxed, note = pieces, ""
             steps.append("unboxed")
     minimum = voxels_for_volume(settings.min_volume_mm3, voxel_mm3)
-    kept = filter_components(boxed, connectivity=settings.connectivity, keep=settings.keep, min_voxels=minimum)
-    after = int(np.count_nonzero(kept))
-    removed_by_components = int(np.count_nonzero(boxed)) - after
+    kept = filter_pieces(boxed, shape, connectivity=settings.connectivity, keep=settings.keep, min_voxels=minimum)
+    after = _count(kept)
+    removed_by_components = _count(boxed) - after
     if removed_by_components:
         steps.append("components")
         note = note if after else f"no component of {settings.min_volume_mm3:g} mm³ or more"
     return kept, Change(group, tuple(steps), before, after, removed_by_box, removed_by_components, note=note)
 
 
-def _inside(member: np.ndarray, bounds: tuple[slice, slice, slice], box: Box) -> np.ndarray:
-    """The voxels of ``member``, which starts at ``bounds``, that lie in the box."""
+def _inside(piece: Piece, box: Box) -> Piece:
+    """The voxels of a piece that lie in the box."""
     window = tuple(
-        slice(max(0, start - bound.start), max(0, stop - bound.start))
-        for (start, stop), bound in zip(box, bounds, strict=True)
+        slice(max(0, start - axis.start), max(0, stop - axis.start))
+        for (start, stop), axis in zip(box, piece.window, strict=True)
     )
-    inside = np.zeros_like(member)
-    inside[window] = member[window]
-    return inside
+    inside = np.zeros_like(piece.mask)
+    inside[window] = piece.mask[window]
+    return Piece(piece.window, inside)
 
 
 def _fill_group(
-    result: np.ndarray,
+    array: np.ndarray,
     change: Change,
     settings: PostprocessingSettings,
     voxel_mm3: float,
     box: Box | None,
     probabilities: Probabilities,
-) -> Change:
-    """Draw the most likely lesion of an empty group into ``result``, inside the box and beside the other labels."""
-    window = (slice(None),) * 3 if box is None else as_slices(box)
-    inside = result[window]
+) -> tuple[Patch | None, Change]:
+    """The most likely lesion of an empty group, inside the box and beside the other labels."""
+    window = tuple(slice(0, size) for size in array.shape) if box is None else as_slices(box)
+    values = array[window].copy()
     found = lower_threshold(
         probabilities.foreground(change.group)[window],
         min_voxels=voxels_for_volume(settings.min_volume_mm3, voxel_mm3),
         min_probability=settings.min_probability,
         connectivity=settings.connectivity,
-        allowed=inside == 0,
+        allowed=values == 0,
     )
     if found.threshold is None:
         enough = found.peak >= settings.min_probability
         why = f"no component of {settings.min_volume_mm3:g} mm³ above it" if enough else "which is less"
         note = f"highest foreground probability {found.peak:.3g}, lowest threshold {settings.min_probability:g}: {why}"
-        return replace(change, note=f"{change.note}; {note}")
-    component = np.zeros(result.shape, dtype=bool)
+        return None, replace(change, note=f"{change.note}; {note}")
+    component = np.zeros(array.shape, dtype=bool)
     component[window] = found.mask
-    inside[found.mask] = probabilities.labels_within(change.group, component, found.threshold)
-    return replace(
-        change,
-        steps=(*change.steps, "lower-threshold"),
-        voxels_after=int(np.count_nonzero(found.mask)),
-        threshold=found.threshold,
-    )
+    values[found.mask] = probabilities.labels_within(change.group, component, found.threshold)
+    steps, count = (*change.steps, "lower-threshold"), int(np.count_nonzero(found.mask))
+    return Patch(window, values), replace(change, steps=steps, voxels_after=count, threshold=found.threshold)

@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import atomic_path
 from nnunet_fair.inference.boxes import Box, fit_box
-from nnunet_fair.inference.masks import Mask, read_mask, write_mask
+from nnunet_fair.inference.masks import Mask, apply_patches, read_mask, write_mask
 from nnunet_fair.inference.postprocess import Change, postprocess_mask
 from nnunet_fair.inference.probabilities import LabelSet, Probabilities, read_probabilities
 from nnunet_fair.inference.settings import PostprocessingSettings
@@ -87,7 +87,7 @@ def _run_case(task: CaseTask) -> CaseOutcome:
     def probabilities() -> Probabilities:
         return read_probabilities(task.probabilities, mask, task.label_set)
 
-    array, changes = postprocess_mask(
+    patches, changes = postprocess_mask(
         mask.array,
         task.groups or _labels_present(mask),
         task.settings,
@@ -96,12 +96,12 @@ def _run_case(task: CaseTask) -> CaseOutcome:
         probabilities=probabilities if task.probabilities else None,
     )
     if task.crop:
-        write_mask(paste_back(mask, array, task.crop), task.target)
-    elif array is mask.array and mask.as_stored:
+        write_mask(paste_back(mask, apply_patches(mask.array, patches), task.crop), task.target)
+    elif patches or not mask.as_stored:
+        write_mask(mask, task.target, patches)
+    else:
         with atomic_path(task.target) as temporary:
             shutil.copyfile(task.source, temporary)
-    else:
-        write_mask(mask.with_array(array), task.target)
     return CaseOutcome(task.case_id, changes, box_state)
 
 

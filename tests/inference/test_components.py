@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from nnunet_fair.inference.components import filter_components, foreground_bounds, voxels_for_volume
+from nnunet_fair.inference.components import filter_components, foreground_bounds, foreground_windows, voxels_for_volume
 
 MASKS = arrays(bool, st.tuples(*[st.integers(1, 6)] * 3))
 RANK = {6: 1, 18: 2, 26: 3}
@@ -64,3 +64,39 @@ def test_bounds_agree_with_scipy(mask):
 )
 def test_voxels_for_volume(volume, voxel, expected):
     assert voxels_for_volume(volume, voxel) == expected
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("keep", "min_voxels"), [(1, 1), (3, 1), (None, 20), (5, 4)])
+def test_large_sparse_volumes_agree_with_labelling_the_whole(seed, keep, min_voxels):
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((37, 61, 70), bool)
+    for _ in range(rng.integers(1, 14)):
+        centre, radius = [rng.integers(0, size) for size in mask.shape], rng.uniform(0.5, 6)
+        grid = np.ogrid[tuple(slice(size) for size in mask.shape)]
+        mask |= sum((axis - c) ** 2 for axis, c in zip(grid, centre, strict=True)) <= radius**2
+    sizes = np.bincount(ndimage.label(mask, np.ones((3, 3, 3)))[0].ravel())[1:]
+    found = filter_components(mask, keep=keep, min_voxels=min_voxels)
+    expected = reference(mask, 26, keep, min_voxels)
+    # SciPy numbers components in the order of their first voxel, so ties fall the same way.
+    assert np.array_equal(found, expected), sizes
+
+
+@pytest.mark.parametrize("density", [0.0005, 0.02])
+def test_windows_hold_everything_and_do_not_touch(density):
+    mask = np.random.default_rng(3).random((40, 50, 61)) < density
+    windows = foreground_windows(mask)
+    covered = np.zeros(mask.shape, int)
+    for window in windows:
+        covered[window] += 1
+    assert covered.max() == 1
+    assert not mask[covered == 0].any()
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    assert sum(len(np.unique(labels[window])) - 1 for window in windows) == count
+
+
+def test_of_equal_components_far_apart_the_first_in_the_array_stays():
+    mask = np.zeros((30, 60, 60), bool)
+    mask[3, 50, 2] = mask[3, 10, 40] = mask[20, 0, 0] = True
+    assert [axis.tolist() for axis in np.nonzero(filter_components(mask, keep=1))] == [[3], [10], [40]]
+    assert [axis.tolist() for axis in np.nonzero(filter_components(mask, keep=2))] == [[3, 3], [10, 50], [40, 2]]

@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.inference.masks import case_id_of, list_masks, read_mask, write_mask
+from nnunet_fair.inference.masks import Patch, apply_patches, case_id_of, list_masks, read_mask, write_mask
 
 
 @pytest.fixture
@@ -17,11 +17,14 @@ def array():
 def test_round_trip_keeps_geometry_header_and_type(tmp_path, write_image, array):
     source = write_image(array, tmp_path / "a.nii.gz")
     mask = read_mask(source)
+    whole = mask.array.copy()
     assert mask.spacing == pytest.approx((2.5, 0.8, 0.7))
     assert mask.voxel_mm3 == pytest.approx(1.4)
-    changed = mask.array.copy()
-    changed[0] = 0
-    write_mask(mask.with_array(changed), tmp_path / "b.nii.gz")
+    patches = [Patch((slice(1, 3), slice(2, 3), slice(0, 7)), np.full((2, 1, 7), 3, np.uint8))]
+    changed = apply_patches(whole, patches)
+    assert changed[1:3, 2].tolist() == [[3] * 7] * 2
+    assert (changed != whole).sum() == 14
+    write_mask(mask, tmp_path / "b.nii.gz", patches)
     before, after = nibabel.load(source), nibabel.load(tmp_path / "b.nii.gz")
     assert after.get_data_dtype() == np.uint8
     for field in before.header:

@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.inference.postprocess import postprocess_mask
+from nnunet_fair.inference.masks import apply_patches
+from nnunet_fair.inference.postprocess import postprocess_mask as patches_of
 from nnunet_fair.inference.probabilities import LabelSet, Probabilities, label_set_from_dataset
 from nnunet_fair.inference.settings import PostprocessingSettings
+
+
+def postprocess_mask(array, *args, **kwargs):
+    """The whole new segmentation instead of its changed parts."""
+    patches, changes = patches_of(array, *args, **kwargs)
+    return apply_patches(array, patches), changes
 
 
 def row(*values):
