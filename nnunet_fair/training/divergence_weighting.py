@@ -117,6 +117,8 @@ class DivergenceWeighting:
             result = step(batch)
         finally:
             self.loss.observer = None
+        if not np.isfinite(result["loss"]).all():
+            return result  # a step that went wrong says nothing about its cases
         # after the step, which has waited for the device already
         for intersection, total in counts:
             self.fair_session.add_patches(batch["keys"], intersection.cpu().numpy(), total.cpu().numpy())

@@ -1,6 +1,9 @@
 """The mixin inside nnU-Net's trainer."""
 
 import json
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +253,40 @@ def test_rows_written_after_the_checkpoint_are_not_written_twice(tiny_dataset):
         assert not rows.duplicated(["epoch", "subgroup"]).any()
 
 
+def _killed_while_saving(dataset, at_save: int) -> None:
+    """Train in a process that is killed, hard, when its ``at_save``-th checkpoint is half written."""
+    whole_save, saves = torch.save, []
+
+    def save(content, path):
+        saves.append(path)
+        whole_save(content, path)
+        if len(saves) == at_save:
+            size = Path(path).stat().st_size
+            os.truncate(path, size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    torch.save = save
+    torch.set_num_threads(1)
+    interrupted(dataset, 6, SETTINGS)
+
+
+@pytest.mark.parametrize("at_save", [2, 3, 5, 8])
+def test_killed_in_the_middle_of_writing_a_checkpoint(tiny_dataset, at_save):
+    dataset = tiny_dataset()
+    process = multiprocessing.get_context("fork").Process(target=_killed_while_saving, args=(dataset, at_save))
+    process.start()
+    process.join(timeout=120)
+    assert process.exitcode == -signal.SIGKILL
+    trainer = resumed(dataset, SETTINGS)
+    trainer.on_train_start()
+    assert 0 < trainer.current_epoch < 6
+    log = Path(trainer.log_file).read_text()
+    assert f"continuing with the scores and weights saved for epoch {trainer.current_epoch}" in log
+    assert trainer.fair_session._scores.patches.sum() == trainer.current_epoch * 6 * 2
+    rows = history(trainer)
+    assert sorted(rows["epoch"].unique()) == list(range(1, trainer.current_epoch + 1))
+
+
 def test_a_missing_state_is_said_and_starts_neutral(tiny_dataset):
     dataset = tiny_dataset()
     trainer = interrupted(dataset, 3, SETTINGS)
@@ -341,16 +378,17 @@ def test_cases_without_a_row_are_counted_and_neutral(tiny_dataset):
     assert table.loc["CASE_001", "weight"] == pytest.approx(table["weight"].min())
 
 
-def test_a_nan_loss_leaves_the_weights_alone(tiny_dataset):
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_leaves_scores_and_weights_alone(tiny_dataset, bad):
     trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
     trainer.on_train_start()
     batch = next(trainer.dataloader_train)
-    batch["data"] = torch.full_like(batch["data"], float("nan"))
-    assert np.isnan(trainer.train_step(batch)["loss"])
-    before = trainer.fair_session.weights
+    for _ in range(3):
+        assert np.isnan(trainer.train_step({**batch, "data": torch.full_like(batch["data"], bad)})["loss"])
     trainer.fair_session.end_epoch(1, 6)
-    assert np.isfinite(list(trainer.fair_session.weights.values())).all()
-    assert before == dict.fromkeys(before, 1.0)
+    assert trainer.fair_session._scores.scores().isna().all()
+    assert set(trainer.fair_session.weights.values()) == {1.0}
+    assert trainer.fair_session.last_refresh.note == "no case has been scored yet"
 
 
 def test_nothing_about_patients_is_in_what_nnunet_ships(tiny_dataset):

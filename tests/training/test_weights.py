@@ -129,3 +129,13 @@ def test_published_rule_is_the_papers():
     scores = pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index)
     refresh = SubgroupFinder(cases, cases, FairConfig(min_cases=2, rule="published")).refresh(scores)
     assert refresh.weights.tolist() == pytest.approx([0.2] * 4 + [1.0] * 4)  # |Δ|, unshrunk; neutral where none
+
+
+def test_a_subgroup_larger_than_half_the_cohort():
+    # 6 of 8 score 0.4, 2 score 0.8: mean 0.5, Δ(x) = −0.1, σ = √0.03; w = 1 + 4·0.1/0.1732 = 3.309 for x, 1 for y
+    cases = frame({f"c{i}": {"group": "x" if i < 6 else "y"} for i in range(8)})
+    scores = pd.Series([0.4] * 6 + [0.8] * 2, index=cases.index)
+    refresh = SubgroupFinder(cases, cases, FairConfig(min_cases=2, shrinkage=0.0)).refresh(scores)
+    x = 1 + 4 * 0.1 / 0.03**0.5
+    mean = (6 * x + 2) / 8
+    assert refresh.weights.tolist() == pytest.approx([x / mean] * 6 + [1 / mean] * 2)
