@@ -7,7 +7,7 @@ breast density. The table is the dataset's ``clinical_and_imaging_info.xlsx`` (G
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,9 @@ import pandas as pd
 from nnunet_fair.data.attributes import UNKNOWN, cut_values, numeric_values
 from nnunet_fair.data.case_table import nearest_hint, text_value
 from nnunet_fair.errors import UserError
+
+MAMA_MIA_COLUMNS = frozenset({"dataset", "menopause", "tumor_subtype", "bilateral_mri", "acquisition_times"})
+"""A table with all of these columns is taken to be MAMA-MIA's."""
 
 CHALLENGE_VARIABLES = ("age", "menopausal_status", "breast_density")
 """The three variables of the official fairness score."""
@@ -41,8 +44,8 @@ def challenge_groups(frame: pd.DataFrame, variables: Sequence[str] = CHALLENGE_V
     Args:
         frame: a MAMA-MIA table (years, free-text menopause) or a table of groups, indexed by case ID. The menopause
             column may be called ``menopause`` or ``menopausal_status``.
-        variables: the variables wanted; apart from the challenge's three, any attribute of ``attribute_names()`` or any
-            other column of the table (its values taken as groups).
+        variables: the variables wanted; apart from the challenge's three any column of the table, its values taken as
+            groups (in a raw MAMA-MIA table with spellings normalised as by ``build_attributes``).
 
     Returns:
         Table of shape (n_cases, n_variables) with the variables' names as columns; group names (``str``). A missing
@@ -52,23 +55,20 @@ def challenge_groups(frame: pd.DataFrame, variables: Sequence[str] = CHALLENGE_V
         UserError: the table has no column for a variable, or an age that is not a number.
     """
     groups = {}
+    is_raw = is_mama_mia_table(frame.columns)
     for variable in variables:
-        if variable in _ALIASES or variable in _BUILDERS:
-            column = _source_column(variable, frame)
-            if column is None:
-                raise UserError(
-                    f"the table has no column for {variable!r}; it has {', '.join(map(repr, frame.columns))}; leave "
-                    "the variable away or name another with --variables"
-                )
-            groups[variable] = build_attributes(frame, [variable])[variable]
-        elif variable in frame.columns:
-            groups[variable] = frame[variable].map(text_value).astype(object)
-        else:
+        attribute = _ALIASES.get(variable, variable)
+        column = _source_column(variable, frame) if attribute in _BUILDERS else variable
+        if column not in frame.columns:
             raise UserError(
-                f"the table has no column {variable!r}{nearest_hint(variable, frame.columns)}; it has "
-                f"{', '.join(map(repr, frame.columns))}"
+                f"the table has no column for {variable!r}{nearest_hint(variable, frame.columns)}; it has "
+                f"{', '.join(map(repr, frame.columns))}; leave the variable away or name another with --variables"
             )
-        if _ALIASES.get(variable, variable) == "menopause":
+        if attribute in DEFAULT_ATTRIBUTES or (is_raw and attribute in _BUILDERS):
+            groups[variable] = build_attributes(frame, [variable])[variable]
+        else:
+            groups[variable] = frame[column].map(text_value).astype(object)
+        if attribute == "menopause":
             groups[variable] = groups[variable].where(groups[variable].notna(), UNKNOWN)
     return pd.DataFrame(groups, index=frame.index, columns=list(variables), dtype=object)
 
@@ -108,6 +108,11 @@ def build_attributes(frame: pd.DataFrame, names: Sequence[str] = DEFAULT_ATTRIBU
     return pd.DataFrame(columns, index=frame.index, columns=list(names), dtype=object)
 
 
+def is_mama_mia_table(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns is MAMA-MIA's, in any of its releases."""
+    return set(columns) >= MAMA_MIA_COLUMNS
+
+
 def attribute_names() -> tuple[str, ...]:
     """Every name ``build_attributes`` knows, second names such as ``centre`` for ``dataset`` included."""
     return (*_BUILDERS, *_ALIASES)
@@ -123,10 +128,13 @@ def _source_column(name: str, frame: pd.DataFrame) -> str | None:
 
 
 def _binned(edges: Sequence[float], names: Sequence[str], *, include_lowest: bool) -> Callable[[pd.Series], pd.Series]:
-    """Numbers by edges; values that already are one of the names stay."""
+    """Numbers by edges; values that already are groups stay: the names, ``unknown``, or a few texts and no number."""
 
     def build(values: pd.Series) -> pd.Series:
-        grouped = values.isin(names)
+        is_number = pd.to_numeric(values, errors="coerce").notna()
+        if not is_number.any() and values.nunique() <= _MOST_GROUPS:
+            return values.map(text_value).astype(object)
+        grouped = values.isin([*names, UNKNOWN])
         cut = cut_values(numeric_values(values.where(~grouped)), edges, names, include_lowest=include_lowest)
         return cut.where(~grouped, values)
 
@@ -171,6 +179,9 @@ def _site(values: pd.Series) -> pd.Series:
     """``Site AAI`` and ``AAI`` are one site."""
     return _text(values).str.replace(r"^site\s+", "", case=False, regex=True).astype(object)
 
+
+_MOST_GROUPS = 20
+"""Most different texts that are taken as groups where numbers are expected."""
 
 _FLAG = _mapped({"0": "no", "1": "yes", "false": "no", "true": "yes"})
 

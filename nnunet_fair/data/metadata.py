@@ -15,16 +15,13 @@ from nnunet_fair.data.coverage import coverage_lines
 from nnunet_fair.data.dataset_cases import DatasetCases, find_cases
 from nnunet_fair.data.fair_cases import CASE_ID, FAIR_CASES, write_fair_cases
 from nnunet_fair.data.label_volume import LABEL_VOLUME, label_volumes
-from nnunet_fair.data.mama_mia import TUMOR_VOLUME, attribute_names, build_attributes
+from nnunet_fair.data.mama_mia import TUMOR_VOLUME, attribute_names, build_attributes, is_mama_mia_table
 from nnunet_fair.data.splits import fold_balance, stratified_folds
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name, preprocessed_folder
 
 SPLITS_FINAL = "splits_final.json"
-
-MAMA_MIA_COLUMNS = frozenset({"patient_id", "dataset", "menopause", "tumor_subtype", "bilateral_mri"})
-"""A table with all of these columns is MAMA-MIA's: attributes are grouped as ``nnunet_fair convert`` groups them."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ def build_metadata(
             "or mend the IDs"
         )
     rows = table.frame.loc[list(matches.values())].set_axis(pd.Index(matches, name=CASE_ID, dtype=object))
-    is_mama_mia = {*rows.columns, table.id_column} >= MAMA_MIA_COLUMNS
+    is_mama_mia = is_mama_mia_table(rows.columns)
     rows = _with_label_volume(rows, cases, attributes, is_mama_mia=is_mama_mia)
     columns: dict[str, pd.Series] = {}
     notes = []

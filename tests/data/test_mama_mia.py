@@ -43,6 +43,27 @@ def test_challenge_groups_of_groups_are_the_same_groups():
     pd.testing.assert_frame_equal(challenge_groups(once), once)
 
 
+def test_groups_of_another_dataset_stay_as_they_are():
+    frame = pd.DataFrame(
+        {"age": [">0 to 40", ">40 to 60", "unknown"], "site": ["Site A", "a=b", "0"], "pr": ["1", "0", None]},
+        dtype=object,
+    )
+    groups = challenge_groups(frame, ["age", "site", "pr"])
+    assert groups["age"].tolist() == frame["age"].tolist()
+    assert groups["site"].tolist() == frame["site"].tolist()
+    assert groups["pr"].tolist()[:2] == ["1", "0"]
+
+
+def test_ages_that_are_partly_text_are_refused():
+    with pytest.raises(UserError, match="'age': 1 of 2"):
+        challenge_groups(pd.DataFrame({"age": [41, "about 50"]}), ["age"])
+    assert challenge_groups(pd.DataFrame({"age": [41, "unknown", "71+"]}), ["age"])["age"].tolist() == [
+        "41-50",
+        "unknown",
+        "71+",
+    ]
+
+
 def test_training_groups_keep_missing_menopause_missing():
     assert pd.isna(build_attributes(RAW)["menopause"]["P6"])
 
@@ -128,10 +149,11 @@ def test_real_table_ages_and_every_attribute(real_table):
 
     table = read_case_table(real_table)
     assert len(table.frame) == 1506
-    sheet = openpyxl.load_workbook(real_table, read_only=True)["dataset_info"]
-    rows = sheet.iter_rows(values_only=True)
+    workbook = openpyxl.load_workbook(real_table, read_only=True)
+    rows = workbook["dataset_info"].iter_rows(values_only=True)
     column = next(rows).index("age")
     ages = [row[column] for row in rows]
+    workbook.close()
     limits = {"0-40": (0, 40), "41-50": (40, 50), "51-60": (50, 60), "61-70": (60, 70), "71+": (70, 100)}
     expected = {name: sum(a is not None and low < a <= high for a in ages) for name, (low, high) in limits.items()}
     groups = build_attributes(table.frame, [name for name in attribute_names() if "size" not in name])
