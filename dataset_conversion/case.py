@@ -111,10 +111,15 @@ def convert_case(task: CaseTask) -> CaseResult:
     """
     try:
         return _convert(task)
+    except OSError:
+        raise
     except CaseProblem as problem:
-        for path in case_outputs(task):
-            path.unlink(missing_ok=True)
-        return skipped(task.files.case_id, problem.finding, split=task.split)
+        finding = problem.finding
+    except Exception as error:  # one odd case must not cost the hours that went into the others
+        finding = Finding(findings.UNEXPECTED, f"{type(error).__name__}: {error}")
+    for path in case_outputs(task):
+        path.unlink(missing_ok=True)
+    return skipped(task.files.case_id, finding, split=task.split)
 
 
 def skipped(case_id: str, finding: Finding, *, split: Split | None = None) -> CaseResult:

@@ -12,6 +12,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import SimpleITK as sitk
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
 
@@ -19,6 +21,9 @@ SAME_GRID_VOXELS = 1e-3
 ROUNDING_VOXELS = 0.1
 _SPACING_RTOL = 1e-6  # nnU-Net's reader refuses phases whose spacing differs by more than 1e-5
 _CHUNK = 1 << 20
+
+# What reading a damaged header or a damaged gzip stream raises.
+_DAMAGED = (OSError, EOFError, OverflowError, ValueError, zlib.error, ImageFileError, HeaderDataError)
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def check_file(path: Path, *, every_byte: bool) -> None:
         if not every_byte and _stated_length(path) == expected % (1 << 32):
             return
         found, n_not_finite = _scan(path, int(proxy.offset), expected, proxy.dtype)
-    except (OSError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
+    except _DAMAGED as error:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({error})") from error
     if found < expected:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} (holds {found} bytes, its header asks for {expected})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -33,6 +34,8 @@ from tqdm import tqdm
 
 from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
 from nnunet_fair.errors import UserError
+
+FINGERPRINT_FILE = "dataset_fingerprint.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,7 @@ class Conversion:
         n_resumed: cases that an earlier run had done.
         attributes: the table written as ``fair_cases.csv``.
         folds: the cross-validation folds and where they are.
+        outdated: what nnU-Net derived from an earlier state of the dataset and has to derive again, if anything.
     """
 
     folder: Path
@@ -85,6 +89,7 @@ class Conversion:
     n_resumed: int
     attributes: pd.DataFrame
     folds: Folds
+    outdated: Path | None
 
     @property
     def n_skipped(self) -> int:
@@ -115,6 +120,7 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
         seed=options.seed,
     )
     _attributes(cohort, {}, options.attributes)  # a name or a value that cannot be used is said before hours of work
+    _check_folds(cohort, options.n_folds)
     target = DatasetFolder.open(dataset_name, _identity(root, options), overwrite=options.overwrite)
     if options.link == "hardlink" and not options.settings.computes_images:
         target.check_same_file_system(Path(root))
@@ -149,9 +155,29 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
         seed=options.seed,
         overwrite=options.overwrite,
     )
+    fingerprint = folds.path.with_name(FINGERPRINT_FILE)
     return Conversion(
-        folder=folder, cohort=cohort, results=results, n_resumed=n_resumed, attributes=attributes, folds=folds
+        folder=folder,
+        cohort=cohort,
+        results=results,
+        n_resumed=n_resumed,
+        attributes=attributes,
+        folds=folds,
+        outdated=fingerprint if n_resumed < len(tasks) and fingerprint.is_file() else None,
     )
+
+
+def _check_folds(cohort: Cohort, n_folds: int) -> None:
+    """Refuse folds that cannot be filled even if every case is sound.
+
+    Raises:
+        UserError: fewer than two folds, or fewer training cases than folds.
+    """
+    n_training = sum(split == "Tr" for split in cohort.splits.values())
+    if n_folds < 2:
+        raise UserError(f"expected 2 or more folds, found {n_folds}")
+    if n_training < n_folds:
+        raise UserError(f"{n_training} training cases cannot fill {n_folds} folds; ask for fewer with --folds")
 
 
 def _identity(root: str | os.PathLike, options: ConversionOptions) -> dict:
@@ -220,7 +246,7 @@ def _convert_all(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseRe
         return
     # Forking a process in which ITK has started threads can hang, hence spawn.
     with ProcessPoolExecutor(
-        min(n_processes, len(tasks)), mp_context=get_context("spawn"), initializer=_one_thread
+        min(n_processes, len(tasks)), mp_context=get_context("spawn"), initializer=_prepare_worker
     ) as pool:
         futures = [pool.submit(convert_case, task) for task in tasks]
         try:
@@ -230,6 +256,7 @@ def _convert_all(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseRe
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _one_thread() -> None:
-    """One ITK thread a process: the processes are the parallelism."""
+def _prepare_worker() -> None:
+    """One ITK thread a process, as the processes are the parallelism; an interrupt is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

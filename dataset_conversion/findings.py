@@ -20,6 +20,7 @@ EMPTY_LABEL = "empty label"
 RECIPE_UNDEFINED = "recipe undefined"
 NO_BREAST_BOX_TO_CROP = "no breast box to crop to"
 LABEL_OUTSIDE_CROP = "label outside the crop"
+UNEXPECTED = "unexpected error"
 
 # A case with one of these is converted; the report says so.
 HEADER_REPAIRED = "header rounding repaired"

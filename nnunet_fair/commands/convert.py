@@ -125,10 +125,16 @@ def run(args: argparse.Namespace) -> int:
     print(summary(done.results))
     print(f"Test cases: {done.cohort.split_source}")
     print("\n".join(coverage_lines(done.attributes)))
-    print(f"Validation cases a fold ({done.folds.path}{'' if done.folds.written else ', kept as it was'}):")
+    kept = "" if done.folds.written else ", kept as it was: delete it to draw new folds"
+    print(f"Validation cases a fold ({done.folds.path}{kept}):")
     print(done.folds.balance.to_string())
     if done.folds.previous is not None:
         print(f"The folds that were there spoke of other cases; they are kept in {done.folds.previous}")
+    if done.outdated is not None:
+        print(
+            f"{done.outdated} is of an earlier state of this dataset: run "
+            f"nnUNetv2_extract_fingerprint -d {args.dataset} --clean, then plan and preprocess again"
+        )
     print(f"Wrote {done.folder}; every case and its reason: {done.folder / REPORT_FILE}")
     if done.n_skipped and not args.allow_skips:
         print(f"{done.n_skipped} cases were skipped, hence exit status 1; --allow-skips accepts that")

@@ -295,6 +295,16 @@ def test_failing_to_write_is_not_the_fault_of_the_case(cohort, convert, tmp_path
         convert()
 
 
+def test_what_nobody_foresaw_costs_one_case(cohort, convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_) -> None:
+        raise ZeroDivisionError("odd")
+
+    monkeypatch.setattr("nnunet_fair.dataset_conversion.case.check_label", fail)
+    result = convert()
+    assert [str(finding) for finding in result.findings] == ["unexpected error: ZeroDivisionError: odd"]
+    assert written(tmp_path) == []
+
+
 def test_outputs_are_one_image_a_channel_and_the_label(cohort, tmp_path: Path) -> None:
     task = CaseTask(
         files=discover_cases(cohort.root)[CASE],

@@ -1,5 +1,6 @@
 """Checks of one case's files."""
 
+import contextlib
 import gzip
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.checks import (
     Grid,
@@ -154,6 +157,22 @@ def test_a_flipped_bit_is_found_where_every_byte_is_read(image: Path) -> None:
     image.write_bytes(bytes(content))
     with pytest.raises(CaseProblem):
         check_file(image, every_byte=True)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=3), st.booleans())
+def test_a_damaged_header_is_the_cases_problem_and_nothing_worse(
+    tmp_path: Path, changes: list[tuple[int, int]], every_byte: bool
+) -> None:
+    path = tmp_path / "damaged.nii.gz"
+    sitk.WriteImage(sitk.Image(3, 4, 5, sitk.sitkUInt8), str(path))
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    for position, value in changes:
+        content[position] = value
+    path.write_bytes(gzip.compress(bytes(content), 1))
+    with contextlib.suppress(CaseProblem):
+        check_file(path, every_byte=every_byte)
+        read_grid(path)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

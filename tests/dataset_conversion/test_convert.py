@@ -178,6 +178,7 @@ def test_cases_that_do_not_fit_together_are_named_and_none_is_lost(cohort, conve
     assert json.loads((raw / "dataset.json").read_text())["numTraining"] == 2
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does(convert, raw: Path) -> None:
     convert(settings=CROPPED)
     before = {path.name: path.read_bytes() for path in raw.iterdir() if path.suffix in (".csv", ".json")}
@@ -306,6 +307,15 @@ def test_folds_can_be_drawn_anew_by_seed(convert, splits: Path) -> None:
     assert splits.read_text() == first
     convert(overwrite=True, seed=3)
     assert splits.read_text() != first
+
+
+def test_an_outdated_fingerprint_is_announced_once_something_changed(cohort, convert, splits: Path) -> None:
+    assert convert().outdated is None
+    fingerprint = splits.with_name("dataset_fingerprint.json")
+    fingerprint.write_text("{}")
+    assert convert().outdated is None
+    cohort.write_box("DUKE_001", ((0, 3), (2, 9), (3, 11)))
+    assert convert().outdated == fingerprint
 
 
 def test_a_folder_of_others_is_never_replaced(convert, raw: Path) -> None:
