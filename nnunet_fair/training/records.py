@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,16 @@ import pandas as pd
 from nnunet_fair.files import atomic_path, write_csv
 from nnunet_fair.training.weights import Refresh
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 WEIGHTS_FILE = "fair_weights.csv"
 HISTORY_FILE = "fair_history.csv"
 PROGRESS_FILE = "fair_progress.png"
 HISTORY_COLUMNS = ("epoch", "subgroup", "n", "support", "mean_score", "divergence", "t")
 HISTORY_SUBGROUPS = 50
 """Subgroups written to the history at a refresh, the most negatively divergent first."""
-_PLOTTED_SUBGROUPS = 6
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, for the colour-blind
 
 
 class FairRecords:
@@ -85,37 +89,44 @@ class FairRecords:
         """Draw the divergence of the worst subgroups and the range of the weights over the epochs."""
         if not self._weight_range:
             return
-        # matplotlib.figure, not pyplot: no global state shared with nnU-Net's own plot
+        # nnU-Net changes matplotlib's global style for its own plot: this one is drawn in the default style, and with
+        # the figure's own canvas instead of pyplot, so that neither disturbs the other
+        from matplotlib import style
+
+        with style.context("default"), atomic_path(self._folder / PROGRESS_FILE) as temporary:
+            self._draw().savefig(temporary, dpi=100)
+
+    def _draw(self) -> Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(9, 7), layout="constrained")
         FigureCanvasAgg(figure)
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        for name, rows in _worst_lately(self._history):
-            top.plot(rows["epoch"], rows["divergence"], marker=".", label=name)
+        for (name, rows), colour in zip(_worst_lately(self._history), _COLOURS, strict=False):
+            top.plot(rows["epoch"], rows["divergence"], marker=".", color=colour, label=name)
         top.axhline(0, color="0.4", linewidth=0.8)
         top.set_ylabel("divergence of the running DSC")
         top.set_title("Subgroups that lately do worst")
-        if top.get_legend_handles_labels()[0]:
-            top.legend(fontsize="small", loc="best")
         epochs, low, high = (np.array(column) for column in zip(*self._weight_range, strict=True))
-        bottom.fill_between(epochs, low, high, alpha=0.25, step="mid", label="range over the training cases")
-        bottom.plot(epochs, high, marker=".", linewidth=1)
-        bottom.plot(epochs, low, marker=".", linewidth=1)
+        bottom.fill_between(epochs, low, high, alpha=0.25, color=_COLOURS[0])
+        bottom.plot(epochs, high, marker=".", linewidth=1, color=_COLOURS[0], label="largest case weight")
+        bottom.plot(epochs, low, marker=".", linewidth=1, color=_COLOURS[1], label="smallest case weight")
         bottom.axhline(1, color="0.4", linewidth=0.8)
         bottom.set_ylabel("case weight")
         bottom.set_xlabel("epoch")
-        bottom.legend(fontsize="small", loc="best")
         bottom.xaxis.get_major_locator().set_params(integer=True)
-        with atomic_path(self._folder / PROGRESS_FILE) as temporary:
-            figure.savefig(temporary, dpi=100)
+        for axes, below in ((top, -0.03), (bottom, -0.22)):
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, below), ncols=2, frameon=False)
+        return figure
 
 
 def _worst_lately(history: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The subgroups with the lowest mean divergence over the last fifth of the epochs, each with its whole history."""
+    """The subgroups furthest below average over the last fifth of the epochs, each with its whole history."""
     if history.empty:
         return []
     first = history["epoch"].max() - max(1, (history["epoch"].max() - history["epoch"].min()) // 5)
-    recent = history[history["epoch"] >= first].groupby("subgroup")["divergence"].mean().nsmallest(_PLOTTED_SUBGROUPS)
+    recent = history[history["epoch"] >= first].groupby("subgroup")["divergence"].mean()
+    recent = recent[recent < 0].nsmallest(len(_COLOURS))
     return [(name, history[history["subgroup"] == name]) for name in recent.index]
