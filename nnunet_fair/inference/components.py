@@ -140,28 +140,6 @@ def label_components(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, i
 
 
 def filter_components(
-    mask: np.ndarray, *, connectivity: int = 26, keep: int | None = None, min_voxels: int = 1
-) -> np.ndarray:
-    """Keep the largest connected components of a mask.
-
-    Args:
-        mask: bool array of shape (slices, rows, columns).
-        connectivity: 6 (faces), 18 (and edges) or 26 (and corners).
-        keep: how many components to keep at most, largest first; None keeps all. Of equally large components the one
-            whose first voxel comes first in the array is kept.
-        min_voxels: smallest size of a component in voxels.
-
-    Returns:
-        Bool array of the same shape.
-    """
-    pieces = [Piece(window, mask[window]) for window in foreground_windows(mask)]
-    kept = np.zeros_like(mask)
-    for piece in filter_pieces(pieces, mask.shape, connectivity=connectivity, keep=keep, min_voxels=min_voxels):
-        kept[piece.window] |= piece.mask
-    return kept
-
-
-def filter_pieces(
     pieces: Sequence[Piece],
     shape: tuple[int, ...],
     *,
@@ -169,14 +147,15 @@ def filter_pieces(
     keep: int | None = None,
     min_voxels: int = 1,
 ) -> list[Piece]:
-    """:func:`filter_components` of a mask given in pieces that do not touch.
+    """Keep the largest connected components of a mask.
 
     Args:
-        pieces: the mask's pieces, in disjoint windows.
+        pieces: the mask in pieces that do not touch, in disjoint windows (see :func:`foreground_windows`).
         shape: the volume's shape.
-        connectivity: see :func:`filter_components`.
-        keep: see :func:`filter_components`.
-        min_voxels: see :func:`filter_components`.
+        connectivity: 6 (faces), 18 (and edges) or 26 (and corners).
+        keep: how many components to keep at most, largest first; None keeps all. Of equally large components the one
+            whose first voxel comes first in the volume is kept.
+        min_voxels: smallest size of a component in voxels.
 
     Returns:
         The pieces, in their order, with what is kept of each.

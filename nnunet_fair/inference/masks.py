@@ -7,7 +7,7 @@ import math
 import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
@@ -47,10 +47,6 @@ class Mask:
         """The labels above 0 that occur, ascending."""
         windows = foreground_windows(self.array)
         return tuple(sorted({int(label) for window in windows for label in np.unique(self.array[window]) if label}))
-
-    def with_array(self, array: np.ndarray) -> Mask:
-        """The same mask with other voxels on the same grid."""
-        return replace(self, array=array, as_stored=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_fair.dataset_conversion.boxes import Box
 from nnunet_fair.inference.boxes import as_slices
-from nnunet_fair.inference.components import Piece, filter_pieces, foreground_windows, voxels_for_volume
+from nnunet_fair.inference.components import Piece, filter_components, foreground_windows, voxels_for_volume
 from nnunet_fair.inference.empty_masks import lower_threshold
 from nnunet_fair.inference.masks import Patch, apply_patches
 from nnunet_fair.inference.probabilities import Probabilities
@@ -115,7 +115,7 @@ def _filter_group(
             boxed, note = pieces, ""
             steps.append("unboxed")
     minimum = voxels_for_volume(settings.min_volume_mm3, voxel_mm3)
-    kept = filter_pieces(boxed, shape, connectivity=settings.connectivity, keep=settings.keep, min_voxels=minimum)
+    kept = filter_components(boxed, shape, connectivity=settings.connectivity, keep=settings.keep, min_voxels=minimum)
     after = _count(kept)
     removed_by_components = _count(boxed) - after
     if removed_by_components:

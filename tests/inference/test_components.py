@@ -5,10 +5,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from nnunet_fair.inference.components import filter_components, foreground_bounds, foreground_windows, voxels_for_volume
+from nnunet_fair.inference.components import Piece, foreground_bounds, foreground_windows, voxels_for_volume
+from nnunet_fair.inference.components import filter_components as filter_pieces
 
 MASKS = arrays(bool, st.tuples(*[st.integers(1, 6)] * 3))
 RANK = {6: 1, 18: 2, 26: 3}
+
+
+def filter_components(mask, **kwargs):
+    """The whole mask instead of its pieces."""
+    kept = np.zeros_like(mask)
+    pieces = [Piece(window, mask[window]) for window in foreground_windows(mask)]
+    for piece in filter_pieces(pieces, mask.shape, **kwargs):
+        kept[piece.window] = piece.mask
+    return kept
 
 
 def reference(mask, connectivity, keep, min_voxels):

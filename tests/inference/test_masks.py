@@ -82,7 +82,8 @@ def test_2d_png_round_trip(tmp_path, read_array):
     sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "a.png"))
     mask = read_mask(tmp_path / "a.png")
     assert mask.array.shape == (1, 2, 3)
-    write_mask(mask.with_array(1 - mask.array), tmp_path / "b.png")
+    patch = Patch((slice(0, 1), slice(0, 2), slice(0, 3)), 1 - mask.array)
+    write_mask(mask, tmp_path / "b.png", [patch])
     assert np.array_equal(read_array(tmp_path / "b.png"), 1 - array)
 
 
