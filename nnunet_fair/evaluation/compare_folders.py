@@ -195,7 +195,8 @@ def case_changes(
         }
     )
     groups = comparison.groups.frame.reindex(scores.case_ids).reset_index(drop=True)
-    return frame.join(groups, rsuffix="_group").sort_values(["difference", "case_id"]).reset_index(drop=True)
+    groups = groups.rename(columns={name: f"group_{name}" for name in groups.columns if name in frame.columns})
+    return frame.join(groups).sort_values(["difference", "case_id"]).reset_index(drop=True)
 
 
 def most_changed(changes: pd.DataFrame, n_cases: int) -> pd.DataFrame:

@@ -162,10 +162,10 @@ def overall_sentence(comparison: Comparison, audit: pd.DataFrame) -> str:
         UNCHANGED: "B left the gaps as they were",
     }
     verdict = levelling_verdict(gap, worst, best)
-    chance = ", which could be chance," if verdict != UNCHANGED and gap_low <= 0 <= gap_high else ""
+    chance = ", which could be chance" if verdict != UNCHANGED and gap_low <= 0 <= gap_high else ""
     return (
         f"{meaning[verdict]}: averaged over {n_variables} variable{'s' * (n_variables > 1)} the DSC gap changed by "
-        f"{_signed(gap)} ({_range(gap_low, gap_high)}){chance} the worst group's level by {_signed(worst)} "
+        f"{_signed(gap)} ({_range(gap_low, gap_high)}){chance}, the worst group's level by {_signed(worst)} "
         f"and the best group's by {_signed(best)}; the mean DSC of all cases changed by {_signed(mean)} "
         f"({_range(low, high)})."
     )

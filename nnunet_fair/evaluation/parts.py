@@ -10,7 +10,7 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.pairing import CasePair, Pairing
-from nnunet_fair.evaluation.score_cases import ScoringOptions, score_cases
+from nnunet_fair.evaluation.score_cases import METRICS, ScoringOptions, score_cases
 from nnunet_fair.evaluation.scores import plain
 from nnunet_fair.files import write_csv, write_json
 
@@ -89,13 +89,17 @@ def read_case_rows(path: Path) -> pd.DataFrame:
     Raises:
         UserError: there is no column ``case_id`` or an ID occurs twice.
     """
-    text = dict.fromkeys(("case_id", "status", "problem"), str)
-    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
     if "case_id" not in frame.columns:
         raise UserError(f"{path} has no column 'case_id'; it is written by nnunet_fair evaluate")
     frame = frame.set_index("case_id")
     if frame.index.has_duplicates:
         raise UserError(f"{path}: case {frame.index[frame.index.duplicated()][0]!r} occurs more than once")
+    for name in [name for name in METRICS if name in frame.columns]:
+        # Python's float reads back what was written to the last bit; the reader's own parser does so in some versions.
+        frame[name] = frame[name].map(float, na_action="ignore").astype(float)
+        if name.startswith("lesions_") and frame[name].notna().all():
+            frame[name] = frame[name].astype(int)
     problem = frame["problem"].astype(object) if "problem" in frame else pd.Series("", index=frame.index, dtype=object)
     return frame.assign(problem=problem.where(problem.notna(), ""))
 

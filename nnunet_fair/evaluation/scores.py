@@ -144,7 +144,7 @@ def _warnings(
     for entry in statistics.variables:
         means = np.array([statistics.dsc[column].mean() for column in entry.membership.T])
         small = {entry.names[i] for i in {int(means.argmin()), int(means.argmax())} if entry.n[i] < min_group}
-        if small and len(means) > 1:
+        if small and np.ptp(means) > 0:
             sentences.append(
                 f"The DSC gap of {entry.variable} hangs on {' and '.join(sorted(map(str, small)))} with fewer than "
                 f"{min_group} cases; the official score counts such groups, the tables beside it do not."

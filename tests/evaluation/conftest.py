@@ -10,6 +10,8 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial import KDTree
 
+sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # volumes this small only pay for the threads
+
 
 def _contour_points(mask: np.ndarray) -> np.ndarray:
     """Surface voxels of the whole volume, by SimpleITK's LabelContour with its default arguments."""

@@ -49,9 +49,9 @@ def test_challenge_metrics_equal_the_definition(reference, prediction, challenge
     assert metrics.hd95_mm == pytest.approx(mm, abs=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    masks=hnp.array_shapes(min_dims=2, max_dims=3, max_side=7).flatmap(
+    masks=hnp.array_shapes(min_dims=2, max_dims=3, max_side=6).flatmap(
         lambda shape: st.tuples(*[hnp.arrays(bool, shape, elements=st.booleans()) for _ in range(2)])
     )
 )
