@@ -13,6 +13,8 @@ from nnunet_fair.dataset_conversion.splits import (
     strata,
 )
 
+from nnunet_fair.data.case_table import read_case_table
+from nnunet_fair.data.splits import fold_balance, stratified_folds
 from nnunet_fair.errors import UserError
 
 
@@ -93,3 +95,22 @@ def test_fractions_that_make_no_sense_are_refused(groups: pd.DataFrame, fraction
 )
 def test_whether_folds_speak_of_these_cases(folds: object, same: bool) -> None:
     assert same_cases(folds, ["A", "B"]) is same
+
+
+REAL_TABLE = Path(__file__).parents[3] / "shared" / "data" / "mama_mia_metadata" / "clinical_and_imaging_info.xlsx"
+
+
+@pytest.mark.skipif(not REAL_TABLE.is_file(), reason="the real MAMA-MIA table is not beside the repository")
+def test_folds_and_test_set_of_the_real_table_are_balanced() -> None:
+    groups = strata(read_case_table(REAL_TABLE).frame)
+    assert len(groups) == 1506
+    test_cases = draw_test_cases(groups, 0.2, seed=0)
+    assert len(test_cases) in (301, 302)
+    balance = fold_balance(groups, stratified_folds(groups, n_folds=5, seed=0))
+    spread = balance.max(axis=1) - balance.min(axis=1)
+    assert spread[("all", "cases")] <= 1
+    assert spread.max() <= 4  # cases, of groups of up to 1506
+    for attribute in ("centre", "age", "menopause"):
+        drawn = groups.loc[sorted(test_cases), attribute].value_counts()
+        expected = 0.2 * groups[attribute].value_counts()
+        assert (drawn.reindex(expected.index, fill_value=0) - expected).abs().max() <= 4
