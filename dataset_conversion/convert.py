@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
-import SimpleITK as sitk
-from nnunet_fair.dataset_conversion import journal
 from nnunet_fair.dataset_conversion.case import (
     CaseResult,
     CaseTask,
     Check,
     Link,
-    case_outputs,
-    convert_case,
     skipped,
-    sources,
 )
 from nnunet_fair.dataset_conversion.cohort import Cohort, read_cohort
 from nnunet_fair.dataset_conversion.dataset import DatasetFolder, Folds, write_dataset_files, write_folds
-from nnunet_fair.dataset_conversion.findings import CaseProblem
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings
 from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary, write_report
+from nnunet_fair.dataset_conversion.run import run_tasks
 from nnunet_fair.dataset_conversion.splits import strata
-from tqdm import tqdm
 
 from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
 from nnunet_fair.errors import UserError
@@ -112,6 +102,7 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
         UserError: the cohort, the table or an option cannot be used, another dataset is in the way, no case could be
             converted, or writing failed.
     """
+    root = Path(root).resolve()  # the same case from wherever the command is run
     cohort = read_cohort(
         root,
         table=options.table,
@@ -123,19 +114,9 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
     _check_folds(cohort, options.n_folds)
     target = DatasetFolder.open(dataset_name, _identity(root, options), overwrite=options.overwrite)
     if options.link == "hardlink" and not options.settings.computes_images:
-        target.check_same_file_system(Path(root))
-    tasks = [
-        CaseTask(
-            files=cohort.cases[case_id],
-            split=split,
-            settings=options.settings,
-            link=options.link,
-            check=options.check,
-            folder=target.working,
-        )
-        for case_id, split in sorted(cohort.splits.items())
-    ]
-    results, n_resumed = _run(tasks, options.n_processes)
+        target.check_same_file_system(root)
+    tasks = _tasks(cohort, options, target.working)
+    results, n_resumed = run_tasks(tasks, options.n_processes)
     results += [skipped(case_id, finding) for case_id, finding in sorted(cohort.problems.items())]
     target.remove_leftovers(tasks, results)
     write_report(results, target.working)
@@ -180,10 +161,25 @@ def _check_folds(cohort: Cohort, n_folds: int) -> None:
         raise UserError(f"{n_training} training cases cannot fill {n_folds} folds; ask for fewer with --folds")
 
 
-def _identity(root: str | os.PathLike, options: ConversionOptions) -> dict:
+def _tasks(cohort: Cohort, options: ConversionOptions, folder: Path) -> list[CaseTask]:
+    """One task a case that may be converted."""
+    return [
+        CaseTask(
+            files=cohort.cases[case_id],
+            split=split,
+            settings=options.settings,
+            link=options.link,
+            check=options.check,
+            folder=folder,
+        )
+        for case_id, split in sorted(cohort.splits.items())
+    ]
+
+
+def _identity(root: Path, options: ConversionOptions) -> dict:
     """What may not change between two runs into one folder."""
     return {
-        "root": str(Path(root).resolve()),
+        "root": str(root),
         "segmentations": options.segmentations,
         "recipe": options.settings.to_json(),
     }
@@ -196,67 +192,3 @@ def _attributes(cohort: Cohort, converted: Mapping[str, CaseResult], names: Sequ
         {case_id: converted[case_id].tumor_volume_mm3 for case_id in rows.index if case_id in converted}, dtype=float
     )
     return build_attributes(rows.assign(**{TUMOR_VOLUME: volumes.reindex(rows.index)}), names)
-
-
-def _run(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseResult], int]:
-    """Convert the cases that an earlier run has not; the results of all, and how many it had."""
-    if not tasks:
-        return [], 0
-    folder = tasks[0].folder
-    done = journal.read_journal(folder)
-    results: list[CaseResult] = []
-    keys: dict[str, str] = {}
-    waiting: list[CaseTask] = []
-    for task in tasks:
-        try:
-            keys[task.files.case_id] = key = journal.task_key(task, sources(task))
-        except CaseProblem as problem:
-            results.append(skipped(task.files.case_id, problem.finding, split=task.split))
-            continue
-        known_key, result = done.get(task.files.case_id, (None, None))
-        if known_key == key and (not result.converted or journal.outputs_exist(case_outputs(task))):
-            results.append(result)
-        else:
-            waiting.append(task)
-    n_resumed = len(keys) - len(waiting)
-    with journal.open_journal(folder) as stream:
-        bar = tqdm(_convert_all(waiting, n_processes), total=len(waiting), desc="Converting", unit="case")
-        try:
-            for result in bar:
-                journal.append(stream, keys[result.case_id], result)
-                results.append(result)
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a process died, probably for lack of memory; the cases done so far are kept: run the command again "
-                "with a smaller -np to continue"
-            ) from error
-        except OSError as error:
-            raise UserError(
-                f"a file could not be written ({error}); the cases done so far are kept: mend it and run the command "
-                "again to continue"
-            ) from error
-    return results, n_resumed
-
-
-def _convert_all(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseResult]:
-    """Results as they come, from ``n_processes`` processes or, for one, from this one."""
-    if n_processes <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            yield convert_case(task)
-        return
-    # Forking a process in which ITK has started threads can hang, hence spawn.
-    with ProcessPoolExecutor(
-        min(n_processes, len(tasks)), mp_context=get_context("spawn"), initializer=_prepare_worker
-    ) as pool:
-        futures = [pool.submit(convert_case, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _prepare_worker() -> None:
-    """One ITK thread a process, as the processes are the parallelism; an interrupt is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from nnunet_fair.dataset_conversion import convert as convert_module
+from nnunet_fair.dataset_conversion import run as run_module
 from nnunet_fair.dataset_conversion.convert import Conversion, ConversionOptions, convert_cohort
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings, read_recipe
 
@@ -47,13 +47,13 @@ def splits(nnunet: Path) -> Path:
 def converted_cases(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The IDs of the cases that are really converted, as they are."""
     seen: list[str] = []
-    original = convert_module.convert_case
+    original = run_module.convert_case
 
     def spy(task):
         seen.append(task.files.case_id)
         return original(task)
 
-    monkeypatch.setattr(convert_module, "convert_case", spy)
+    monkeypatch.setattr(run_module, "convert_case", spy)
     return seen
 
 
@@ -210,18 +210,18 @@ def test_a_second_run_does_nothing_again(convert, converted_cases: list[str], ra
 def test_an_interrupted_run_is_continued_and_nothing_was_in_its_place(
     convert, raw: Path, monkeypatch: pytest.MonkeyPatch, converted_cases: list[str]
 ) -> None:
-    spied = convert_module.convert_case
+    spied = run_module.convert_case
 
     def interrupt(task):
         if task.files.case_id == "ISPY1_1001":
             raise KeyboardInterrupt
         return spied(task)
 
-    monkeypatch.setattr(convert_module, "convert_case", interrupt)
+    monkeypatch.setattr(run_module, "convert_case", interrupt)
     with pytest.raises(KeyboardInterrupt):
         convert()
     assert not raw.exists()
-    monkeypatch.setattr(convert_module, "convert_case", spied)
+    monkeypatch.setattr(run_module, "convert_case", spied)
     done = convert()
     assert converted_cases == ["DUKE_001", "DUKE_002", "DUKE_003", *TRAINING[3:], *TESTING]
     assert done.n_resumed == 3
@@ -283,7 +283,7 @@ def test_overwriting_that_fails_keeps_the_old_dataset(convert, raw: Path, monkey
     def fail(task):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(convert_module, "convert_case", fail)
+    monkeypatch.setattr(run_module, "convert_case", fail)
     with pytest.raises(UserError, match="No space left"):
         convert(settings=CROPPED, overwrite=True)
     assert read_recipe(raw) == RecipeSettings()

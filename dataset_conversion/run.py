@@ -1,0 +1,92 @@
+"""Running many cases: over processes, with a journal and a progress bar."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+import SimpleITK as sitk
+from nnunet_fair.dataset_conversion import journal
+from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs, convert_case, skipped, sources
+from nnunet_fair.dataset_conversion.findings import CaseProblem
+from tqdm import tqdm
+
+from nnunet_fair.errors import UserError
+
+
+def run_tasks(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseResult], int]:
+    """Convert the cases that an earlier run has not.
+
+    Args:
+        tasks: one a case, all into one folder, which keeps the journal.
+        n_processes: processes that read and write; 1 works in this one.
+
+    Returns:
+        The result of every case, and how many of them an earlier run had.
+
+    Raises:
+        UserError: an output cannot be written or a process died; what is done so far is kept.
+    """
+    if not tasks:
+        return [], 0
+    folder = tasks[0].folder
+    done = journal.read_journal(folder)
+    results: list[CaseResult] = []
+    keys: dict[str, str] = {}
+    waiting: list[CaseTask] = []
+    for task in tasks:
+        try:
+            keys[task.files.case_id] = key = journal.task_key(task, sources(task))
+        except CaseProblem as problem:
+            results.append(skipped(task.files.case_id, problem.finding, split=task.split))
+            continue
+        known_key, result = done.get(task.files.case_id, (None, None))
+        if known_key == key and (not result.converted or journal.outputs_exist(case_outputs(task))):
+            results.append(result)
+        else:
+            waiting.append(task)
+    n_resumed = len(keys) - len(waiting)
+    with journal.open_journal(folder) as stream:
+        bar = tqdm(_convert_all(waiting, n_processes), total=len(waiting), desc="Converting", unit="case")
+        try:
+            for result in bar:
+                journal.append(stream, keys[result.case_id], result)
+                results.append(result)
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process died, probably for lack of memory; the cases done so far are kept: run the command again "
+                "with a smaller -np to continue"
+            ) from error
+        except OSError as error:
+            raise UserError(
+                f"a file could not be written ({error}); the cases done so far are kept: mend it and run the command "
+                "again to continue"
+            ) from error
+    return results, n_resumed
+
+
+def _convert_all(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseResult]:
+    """Results as they come, from ``n_processes`` processes or, for one, from this one."""
+    if n_processes <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield convert_case(task)
+        return
+    # Forking a process in which ITK has started threads can hang, hence spawn.
+    with ProcessPoolExecutor(
+        min(n_processes, len(tasks)), mp_context=get_context("spawn"), initializer=_prepare_worker
+    ) as pool:
+        futures = [pool.submit(convert_case, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    """One ITK thread a process, as the processes are the parallelism; an interrupt is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
