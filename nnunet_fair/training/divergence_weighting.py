@@ -183,5 +183,6 @@ class DivergenceWeighting:
     def on_train_end(self) -> None:
         """As nnU-Net's, which removes checkpoint_latest.pth; its state goes too."""
         super().on_train_end()
+        self.fair_session.finish()
         if self.local_rank == 0 and not (Path(self.output_folder) / "checkpoint_latest.pth").exists():
             self.fair_session.after_checkpoint("checkpoint_latest.pth", None)

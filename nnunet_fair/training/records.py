@@ -47,6 +47,11 @@ class FairRecords:
         """(epoch, smallest, largest weight) of every refresh."""
         return list(self._weight_range)
 
+    @property
+    def n_refreshes(self) -> int:
+        """How often the weights were renewed."""
+        return len(self._weight_range)
+
     def begin(self, last_epoch: int | None, weight_range: Sequence[Sequence[float]] = ()) -> None:
         """Start the records, or take up those of an interrupted training.
 

@@ -23,6 +23,8 @@ from nnunet_fair.training.weights import Refresh, SubgroupFinder
 SAMPLING_FLOOR = 0.1
 """Smallest probability of a case, as a share of the uniform one: no case is ever forgotten."""
 _LOGGED_SUBGROUPS = 3
+# drawing takes longer than all the rest of a refresh
+_ALWAYS_PLOTTED, _PLOTTED_EVERY = 20, 10
 
 
 class FairSession:
@@ -157,7 +159,8 @@ class FairSession:
         self._report(next_epoch, refresh)
         if self._writes:
             self._records.write(next_epoch, refresh, self._train_ids)
-            self._records.plot()
+            if self._records.n_refreshes <= _ALWAYS_PLOTTED or self._records.n_refreshes % _PLOTTED_EVERY == 0:
+                self._records.plot()
         return True
 
     def _set_weights(self, weights: Mapping[str, float]) -> None:
@@ -217,6 +220,11 @@ class FairSession:
         if self._writes:
             self._records.begin(epoch, state.weight_range)
         self._log(f"nnunet-fair: continuing with the scores and weights saved for epoch {epoch}")
+
+    def finish(self) -> None:
+        """Draw the last state of the records, at the end of the training."""
+        if self._writes:
+            self._records.plot()
 
     def before_checkpoint(self, checkpoint: str, next_epoch: int) -> None:
         """Save the state for a checkpoint about to be written, see ``state.save_state``."""

@@ -28,6 +28,22 @@ def test_overlap_leaves_ignored_voxels_out():
     assert total.tolist() == [[2, 0]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("n_channels", [2, 3, 5])
+def test_overlap_takes_the_argmax_also_of_equal_logits(dtype, n_channels):
+    generator = torch.Generator().manual_seed(0)
+    # halves of small integers: many equal logits
+    logits = (torch.randint(-3, 3, (2, n_channels, 6, 7, 8), generator=generator) / 2).to(dtype)
+    target = torch.randint(0, n_channels, (2, 1, 6, 7, 8), generator=generator).to(torch.int16)
+    intersection, total = case_overlap(logits, target, has_regions=False, ignore_label=None)
+    labels = logits.argmax(1)
+    for case in range(2):
+        for label in range(1, n_channels):
+            predicted, reference = labels[case] == label, target[case, 0] == label
+            assert intersection[case, label - 1] == (predicted & reference).sum()
+            assert total[case, label - 1] == predicted.sum() + reference.sum()
+
+
 def test_overlap_of_regions_by_hand():
     logits = torch.tensor([[[1.0, 2.0, -1.0], [-1.0, 3.0, 0.0]]])
     target = torch.tensor([[[1, 0, 1], [0, 1, 1], [0, 0, 1]]]).bool()
