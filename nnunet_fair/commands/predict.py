@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--settings", metavar="FILE", help="a postprocessing.json instead of the model folder's")
     chosen.add_argument("--no-postprocessing", action="store_true", help="leave the masks as predicted")
+    parser.add_argument("--raw", metavar="FOLDER", help="keep nnU-Net's own predictions there; a second run goes on")
     parser.add_argument("--overwrite", action="store_true", help="replace masks in the output folder")
 
 
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             n_export=args.nps,
         ),
         settings=read_settings(args.settings) if args.settings else settings,
+        keep_raw=args.raw,
         n_processes=args.np,
         overwrite=args.overwrite,
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.data.fair_cases import find_fair_cases, read_fair_cases
+from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import atomic_path, write_text
 from nnunet_fair.inference.checkpoint import (
@@ -24,7 +25,7 @@ from nnunet_fair.inference.checkpoint import (
 from nnunet_fair.inference.cross_validation import read_cross_validation, subgroup_scores
 from nnunet_fair.inference.model import TrainedModel
 from nnunet_fair.inference.model_card import CARD_FILE, CardRecords, model_card
-from nnunet_fair.inference.privacy import Secrets, check_archive, collect_secrets
+from nnunet_fair.inference.privacy import Secrets, check_archive, collect_secrets, training_cases
 from nnunet_fair.inference.settings import SETTINGS_FILE, settings_to_dict
 
 # Of a fold's folder only these two kinds of file travel: the checkpoint and nnU-Net's curves of losses and scores.
@@ -133,6 +134,8 @@ def _add_model(
             archive.write(curves, f"{inside}/fold_{fold}/{_CURVES}")
     dataset = clean_dataset(model.dataset, "dataset.json", removed)
     contents = {"dataset.json": dataset, "plans.json": model.plans}
+    if (model.folder / RECIPE_FILE).is_file():
+        contents[RECIPE_FILE] = model.recipe().to_json()
     settings = model.postprocessing()
     if settings is not None:
         contents[SETTINGS_FILE] = {"settings": settings_to_dict(settings)}
@@ -188,9 +191,10 @@ def _records(
 
 
 def _case_metadata(dataset_name: str) -> pd.DataFrame:
-    """The dataset's case metadata, a table without columns where it has none."""
+    """The training cases' metadata, a table without columns where there is none."""
     try:
-        path = find_fair_cases(dataset_name)
+        cases = read_fair_cases(find_fair_cases(dataset_name))
     except UserError:
         return pd.DataFrame()
-    return read_fair_cases(path)
+    training = training_cases(dataset_name)
+    return cases[cases.index.isin(training)] if training else cases

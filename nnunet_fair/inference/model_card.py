@@ -38,7 +38,7 @@ class CardRecords:
         missing_validation: folds without a validation.
         n_unscored: validation cases without a DSC.
         coverage: cases with a known value by attribute; empty without case metadata.
-        n_cases: rows of the case metadata.
+        n_cases: training cases with case metadata.
     """
 
     name: str
@@ -111,7 +111,7 @@ def _fairness(records: CardRecords) -> str:
         )
     if records.coverage:
         rows = [(name, f"{known} of {records.n_cases}") for name, known in records.coverage.items()]
-        text += "\n\nCase metadata:\n\n" + _table(("attribute", "cases with a value"), rows)
+        text += "\n\nMetadata of the training cases:\n\n" + _table(("attribute", "cases with a value"), rows)
     return "## Fairness settings\n\n" + text
 
 
@@ -181,12 +181,16 @@ def _table(header: Sequence[str], rows) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = _listed(value) if isinstance(value, (list, tuple)) else str(value)
+    text = _listed(value) if isinstance(value, (list, tuple)) else _text(value)
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _listed(values: Any) -> str:
-    return "inherited" if values is None else ", ".join(str(value) for value in values)
+    return "inherited" if values is None else ", ".join(_text(value) for value in values)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _class_name(path: str) -> str:

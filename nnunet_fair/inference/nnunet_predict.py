@@ -61,7 +61,7 @@ def predict_images(
     previous, previous_folder = model.previous_stage(), None
     if previous is not None:
         previous_folder = folder / f"previous_stage_{previous.configuration}"
-        previous_folder.mkdir()
+        previous_folder.mkdir(exist_ok=True)
         predict_images(previous, images, previous_folder, options)
     predictor = _predictor(model, options)
     files = [[str(path) for path in paths] for paths in images.values()]

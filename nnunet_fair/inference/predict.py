@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_csv
-from nnunet_fair.inference.masks import case_id_of
+from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.inference.masks import case_id_of, read_mask
 from nnunet_fair.inference.model import TrainedModel
 from nnunet_fair.inference.nnunet_predict import PredictorOptions, predict_images
 from nnunet_fair.inference.postprocess_folder import FolderSummary, postprocess_folder
@@ -19,6 +21,7 @@ from nnunet_fair.inference.prepare import prepare_cohort
 from nnunet_fair.inference.settings import PostprocessingSettings
 
 REPORT_FILE = "prediction_report.csv"
+RAW_RECORD = "nnunet_fair_predict.json"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def predict_cohort(
     *,
     options: PredictorOptions | None = None,
     settings: PostprocessingSettings | None = None,
+    keep_raw: str | os.PathLike | None = None,
     n_processes: int = 1,
     overwrite: bool = False,
 ) -> Prediction:
@@ -62,6 +66,8 @@ def predict_cohort(
         options: how nnU-Net predicts.
         settings: post-processing; None takes the model folder's ``postprocessing.json``, else does nothing but list
             empty masks.
+        keep_raw: folder for nnU-Net's own predictions, which are then kept; those already there, by the same model, are
+            not predicted again, so a run that was interrupted goes on. None keeps none.
         n_processes: processes that prepare images and post-process.
         overwrite: replace masks in ``target``.
 
@@ -72,16 +78,15 @@ def predict_cohort(
     recipe = model.recipe()
     settings = settings or model.postprocessing() or PostprocessingSettings()
     settings = replace(settings, uncrop=recipe.crop_margin_mm is not None)
-    _check_target(root, target, overwrite)
+    _check_target(root, target, keep_raw, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         cohort = prepare_cohort(root, Path(folder), recipe, n_processes=n_processes)
-        predicted = Path(folder) / "predicted"
-        predicted.mkdir()
-        needs_probabilities = settings.on_empty == "lower-threshold"
-        predict_images(
-            model, cohort.images, predicted, options or PredictorOptions(), save_probabilities=needs_probabilities
-        )
+        options, needs_probabilities = options or PredictorOptions(), settings.on_empty == "lower-threshold"
+        predicted = Path(keep_raw) if keep_raw else Path(folder) / "predicted"
+        missing = _open_raw(predicted, model, options, cohort.images, needs_probabilities)
+        if missing:
+            predict_images(model, missing, predicted, options, save_probabilities=needs_probabilities)
         summary = postprocess_folder(
             predicted,
             target,
@@ -97,14 +102,68 @@ def predict_cohort(
     return Prediction(report, summary, settings)
 
 
-def _check_target(root: str | os.PathLike, target: Path, overwrite: bool) -> None:
+def _check_target(root: str | os.PathLike, target: Path, keep_raw: str | os.PathLike | None, overwrite: bool) -> None:
     """Before hours of prediction, not after them."""
+    if keep_raw is not None and Path(keep_raw).resolve() == target.resolve():
+        raise UserError(f"--raw and -o are the same folder {target}; nnU-Net's own masks need another")
     if target.resolve() == Path(root).resolve():
         raise UserError(f"input and output are the same folder {target}; give another folder with -o")
     if target.is_dir() and not overwrite:
         there = [path.name for path in target.iterdir() if case_id_of(path) or path.name == REPORT_FILE]
         if there:
             raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more; replace with --overwrite")
+
+
+def _open_raw(
+    folder: Path,
+    model: TrainedModel,
+    options: PredictorOptions,
+    images: Mapping[str, Sequence[Path]],
+    needs_probabilities: bool,
+) -> dict[str, Sequence[Path]]:
+    """Prepare the folder for nnU-Net's predictions; the cases that are still to be predicted.
+
+    Raises:
+        UserError: the folder holds predictions of another model or made in another way.
+    """
+    record = {
+        "model": f"{model.folder.parent.name}/{model.folder.name}",
+        "folds": list(model.folds),
+        "checkpoint": model.checkpoint,
+        "step_size": options.step_size,
+        "mirroring": options.mirroring,
+    }
+    path = folder / RAW_RECORD
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        if any(case_id_of(file) for file in folder.iterdir()):
+            raise UserError(f"{folder} holds masks that were not made by nnunet_fair predict; give another folder")
+        write_json(record, path)
+    elif json.loads(path.read_text(encoding="utf-8")) != record:
+        raise UserError(
+            f"{folder} holds predictions of another model or other options ({RAW_RECORD}); give another folder"
+        )
+    ending = model.dataset["file_ending"]
+    others = [file.name for file in folder.iterdir() if case_id_of(file) and case_id_of(file) not in images]
+    if others:
+        raise UserError(f"{folder} holds {others[0]}, which is no case of this cohort; give another folder")
+    return {
+        case_id: paths
+        for case_id, paths in images.items()
+        if not _is_predicted(folder, case_id, ending, needs_probabilities)
+    }
+
+
+def _is_predicted(folder: Path, case_id: str, ending: str, needs_probabilities: bool) -> bool:
+    """Whether a case's mask is there and whole: nnU-Net may have been stopped while it wrote."""
+    # Probabilities are written before the mask, so with a mask they are whole.
+    if needs_probabilities and not (folder / f"{case_id}.npz").is_file():
+        return False
+    try:
+        read_mask(folder / f"{case_id}{ending}")
+    except UserError:
+        return False
+    return True
 
 
 def _report(images, skipped: dict[str, str], summary: FolderSummary) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from nnunet_fair.paths import PREPROCESSED, RAW, RESULTS
 MIN_LENGTH = 4
 _MIN_BYTES = 6
 _PREFIX = 4
+_SPLITS = "splits_final.json"
 _ABSOLUTE_PATH = re.compile(r"(?:^|[\s\"'=(\[,])(?:/[^/\s\"',]+){2,}|(?:^|[\s\"'=(\[,])[A-Za-z]:[\\/]\w")
 
 
@@ -55,7 +56,7 @@ def collect_secrets(dataset_name: str, model_folder: Path) -> Secrets:
     roots = [Path(os.environ[variable]) / dataset_name for variable in (RAW, PREPROCESSED) if os.environ.get(variable)]
     case_ids, values = set(_validated(model_folder)), set()
     for root in roots:
-        case_ids |= {*_from_splits(root / "splits_final.json"), *_from_images(root), *_from_boxes(root / BOXES_FILE)}
+        case_ids |= {*_from_splits(root / _SPLITS), *_from_images(root), *_from_boxes(root / BOXES_FILE)}
         if (root / FAIR_CASES).is_file():
             table = read_fair_cases(root / FAIR_CASES)
             case_ids |= set(map(str, table.index))
@@ -73,6 +74,12 @@ def collect_secrets(dataset_name: str, model_folder: Path) -> Secrets:
         folders=frozenset(place.rstrip("/") for place in places if place and len(place.strip("/")) >= MIN_LENGTH),
         n_too_short=len(case_ids) - len(long_enough),
     )
+
+
+def training_cases(dataset_name: str) -> set[str]:
+    """The cases in the dataset's ``splits_final.json``, none where there is no such file."""
+    folder = os.environ.get(PREPROCESSED)
+    return set(_from_splits(Path(folder) / dataset_name / _SPLITS)) if folder else set()
 
 
 def _validated(model_folder: Path) -> Iterator[str]:

@@ -21,7 +21,9 @@ DATASET = {
     "nnunet_fair_recipe": {"recipe": "phases", "phases": [1]},
 }
 SHAPE = (8, 16, 20)
-INFO = {"primary_lesion": {"breast_coordinates": dict(x_min=1, x_max=7, y_min=0, y_max=16, z_min=0, z_max=9)}}
+INFO = {
+    "primary_lesion": {"breast_coordinates": {"x_min": 1, "x_max": 7, "y_min": 0, "y_max": 16, "z_min": 0, "z_max": 9}}
+}
 
 
 class Patients:

@@ -210,7 +210,7 @@ def test_the_card_is_filled_from_the_records(tmp_path, trained):
     assert re.search(r"\| age \| 71\+ \| 6 \| 0\.425 \|", card)
     assert re.search(r"\| centre \| Site AAI \| 9 \| 0\.250 \|", card)
     assert "| centre | Site BBX | < 5 | – | – |" in card
-    assert "| strength | 2.0 |" in card
+    assert "| strength | 2 |" in card
     assert "| recipe | zscore-all |" in card
     assert "| keep | 1 |" in card
     assert "| age | 11 of 12 |" in card

@@ -117,6 +117,28 @@ def test_lower_threshold_asks_nnunet_for_probabilities(tmp_path, cohort, train_t
     assert prediction.postprocessing.table["note"].str.contains("highest foreground probability").all()
 
 
+def test_an_interrupted_run_goes_on(tmp_path, cohort, train_tiny_model, read_array, write_image):
+    model = open_model(train_tiny_model({**DATASET, "nnunet_fair_recipe": SUBTRACTION}, folds=(0,)))
+    raw = tmp_path / "raw"
+    kwargs = {"options": CPU, "keep_raw": raw, "overwrite": True}
+    predict_cohort(tmp_path / "cohort", tmp_path / "out", model, **kwargs)
+    expected = read_array(raw / "DUKE_001.nii.gz")
+    # A mask that is there is taken as it is; one that was cut short is predicted again.
+    there = np.zeros(SHAPE, np.uint8)
+    there[2, 3, 4] = 1
+    write_image(there, raw / "ISPY1_1001.nii.gz", spacing=SPACING_XYZ, direction=SAGITTAL)
+    (raw / "DUKE_001.nii.gz").write_bytes((raw / "DUKE_001.nii.gz").read_bytes()[:-30])
+    predict_cohort(tmp_path / "cohort", tmp_path / "out", model, **kwargs)
+    assert np.array_equal(read_array(tmp_path / "out" / "DUKE_001.nii.gz"), expected)
+    assert np.array_equal(read_array(tmp_path / "out" / "ISPY1_1001.nii.gz"), there)
+    other = {**kwargs, "options": PredictorOptions(device="cpu", n_preprocessing=0, n_export=0, mirroring=False)}
+    with pytest.raises(UserError, match="other options"):
+        predict_cohort(tmp_path / "cohort", tmp_path / "out", model, **other)
+    (raw / "nnunet_fair_predict.json").unlink()
+    with pytest.raises(UserError, match="not made by nnunet_fair predict"):
+        predict_cohort(tmp_path / "cohort", tmp_path / "out", model, **kwargs)
+
+
 def test_several_processes(tmp_path, cohort, train_tiny_model, read_array):
     model = open_model(train_tiny_model({**DATASET, "nnunet_fair_recipe": SUBTRACTION}, folds=(0,)))
     predict_cohort(tmp_path / "cohort", tmp_path / "one", model, options=CPU)
