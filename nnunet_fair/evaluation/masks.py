@@ -150,15 +150,40 @@ def read_masks(
         CaseProblemError: a file is unreadable, of another grid or holds unexpected labels.
     """
     reference = read_image(reference_path)
-    spacing = tuple(reversed(reference.GetSpacing()))
-    arrays = [sitk.GetArrayViewFromImage(reference)]
     prediction = None
     if prediction_path is not None:
         prediction = same_grid(reference, read_image(prediction_path), prediction_path, resample=resample)
-        arrays.append(sitk.GetArrayViewFromImage(prediction))
+    return crop_masks(reference, prediction, reference_path, prediction_path, labels=labels)
+
+
+def crop_masks(
+    reference: sitk.Image,
+    prediction: sitk.Image | None,
+    reference_path: Path,
+    prediction_path: Path | None,
+    *,
+    labels: tuple[int, ...] | None = None,
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """The foreground of two images of one grid, cropped to the box that holds both and one voxel around.
+
+    Args:
+        reference: the reference image.
+        prediction: the prediction; None for an empty one.
+        reference_path: the reference's file, for the message.
+        prediction_path: the prediction's file.
+        labels: see :func:`foreground`.
+
+    Returns:
+        As :func:`read_masks`.
+
+    Raises:
+        CaseProblemError: unexpected labels.
+    """
+    spacing = tuple(reversed(reference.GetSpacing()))
+    arrays = [sitk.GetArrayViewFromImage(image) for image in (reference, prediction) if image is not None]
     # Labels are compared inside the box only: a box of non-zero voxels holds every label there is.
     box = bounding_box(*arrays) or tuple(slice(0, 1) for _ in spacing)
     reference_mask = foreground(arrays[0][box], labels, reference_path)
-    if prediction_path is None:
+    if prediction is None:
         return reference_mask, np.zeros_like(reference_mask), spacing
     return reference_mask, foreground(arrays[1][box], labels, prediction_path), spacing
