@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--percentiles",
         nargs=2,
         type=float,
-        default=(0.1, 99.9),
         metavar=("LOW", "HIGH"),
         help="percentiles that zscore-pre clips each phase to (default: 0.1 99.9)",
     )
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_fair.data.coverage import coverage_lines
     from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES
     from nnunet_fair.dataset_conversion.convert import ConversionOptions, convert_cohort
-    from nnunet_fair.dataset_conversion.recipes import DEFAULT_PHASES, RecipeSettings
+    from nnunet_fair.dataset_conversion.recipes import DEFAULT_PERCENTILES, DEFAULT_PHASES, RecipeSettings
     from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary
 
     if not 0 < args.dataset < 1000:
@@ -98,10 +97,12 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"expected a name of letters, digits, - and _, found {args.name!r}")
     if args.num_processes is not None and args.num_processes < 1:
         raise UserError(f"expected -np of 1 or more, found {args.num_processes}")
+    if args.percentiles is not None and args.recipe != "zscore-pre":
+        raise UserError(f"--percentiles belongs to the recipe zscore-pre; {args.recipe} clips nothing")
     settings = RecipeSettings(
         recipe=args.recipe,
         phases=_phases(args.phases) if args.phases else DEFAULT_PHASES[args.recipe],
-        percentiles=tuple(args.percentiles),
+        percentiles=tuple(args.percentiles or DEFAULT_PERCENTILES),
         crop_margin_mm=args.crop_breast,
     )
     options = ConversionOptions(

@@ -414,6 +414,7 @@ class TestCommand:
             (("--name", "a b"), "expected a name"),
             (("-np", "0"), "-np of 1 or more"),
             (("--phases", "0", "two"), "found 'two'"),
+            (("--percentiles", "1", "99"), "belongs to the recipe zscore-pre"),
             (("--test-fraction", "1"), "test fraction"),
             (("--folds", "7"), "cannot fill 7 folds"),
             (("--folds", "1"), "2 or more folds"),
