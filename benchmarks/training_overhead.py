@@ -203,10 +203,8 @@ def measure_steps(network: str, patch: list[int], device: str, pairs: int, warm_
     """Time of a step of each trainer, in turn, and on a GPU the peak memory."""
     import torch
 
-    trainers = {
-        "stock": make_trainer(False, network, patch, device),
-        "fair": make_trainer(True, network, patch, device),
-    }
+    trainers = {name: make_trainer(name == "fair", network, patch, device) for name in ("stock", "fair")}
+    clock = time.perf_counter if device == "cuda" else time.process_time
     batches = [supervised(batch, trainers["stock"]) for batch in make_batches(patch, 4)]
     times: dict[str, list[float]] = {"stock": [], "fair": []}
     peaks: dict[str, list[float]] = {"stock": [], "fair": []}
