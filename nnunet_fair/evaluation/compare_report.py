@@ -146,7 +146,7 @@ def group_change_figure(table: pd.DataFrame, name_a: str, name_b: str) -> bytes:
         position, ticks, labels = 0, [], []
         for attribute in attributes:
             axes.text(
-                0, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
+                -0.01, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
             )
             position += 1
             for row in table[table["attributes"] == attribute].itertuples():
@@ -178,7 +178,7 @@ def case_scatter_figure(dsc_a: np.ndarray, dsc_b: np.ndarray, name_a: str, name_
         SVG.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH * 0.8, WIDTH * 0.8))
+        figure = Figure(figsize=(WIDTH, WIDTH * 0.82))
         axes = figure.subplots()
         size = 26 if len(dsc_a) < 200 else 9
         axes.scatter(dsc_a, dsc_b, s=size, color=BLUE, alpha=0.55, linewidths=0, rasterized=True)

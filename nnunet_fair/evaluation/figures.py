@@ -58,7 +58,7 @@ def group_figure(table: pd.DataFrame, metric: str, *, cohort_mean: float) -> byt
         position, ticks, labels = 0, [], []
         for number, attribute in enumerate(attributes):
             axes.text(
-                0.0, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
+                -0.01, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
             )
             position += 1
             for row in table[table["attributes"] == attribute].itertuples():
@@ -151,8 +151,8 @@ def size_figure(cases: pd.DataFrame, *, failure_dsc: float) -> bytes:
             label=f"failure (DSC 0 or < {failure_dsc:g}): {failed.sum()}",
             rasterized=True,
         )
-        if len(dsc) >= 20:
-            window = max(9, len(dsc) // 10)
+        if len(dsc) >= 45:
+            window = max(15, len(dsc) // 8)
             running = pd.Series(dsc).rolling(window, center=True, min_periods=window // 2).median()
             axes.plot(volume, running, color="black", linewidth=1.6, label=f"running median of {window} cases")
         axes.set_xscale("log")

@@ -178,7 +178,7 @@ def _range(low: float, high: float) -> str:
 
 def _signed(value: float) -> str:
     """A change with its sign."""
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{value:+.3f}".replace("-", "−") if round(value, 3) else "0.000"
 
 
 def _share(worst: float, change: float) -> str:

@@ -20,8 +20,8 @@ from nnunet_fair.evaluation.masks import CaseProblemError, corner_distance, fore
 from nnunet_fair.evaluation.pairing import FILE_ENDINGS
 from nnunet_fair.evaluation.score_cases import ScoringOptions
 
-CONTEXT_MM = 25.0  # of image around the masks
-LEAST_WIDTH_MM = 80.0
+CONTEXT_MM = 15.0  # of image around the masks
+LEAST_WIDTH_MM = 50.0
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,20 @@ def _draw(
                 )
         axes.set_xlim(-0.5, shape[1] - 0.5)
         axes.set_ylim(shape[0] - 0.5, -0.5)
-        axes.set_title(title, fontsize=8, pad=3)
+        axes.set_title(title, fontsize=8.5, pad=3)
         handles = [Line2D([], [], color=line.colour, linestyle=line.style) for line, _ in lines]
-        names = [line.name if mask.any() else f"{line.name} (none here)" for line, mask in lines]
+        short = [line.name if len(line.name) <= 14 else f"{line.name[:13]}…" for line, _ in lines]
+        names = [name if mask.any() else f"{name} (none here)" for name, (_, mask) in zip(short, lines, strict=True)]
         figure.legend(
-            handles, names, loc="lower center", ncols=3, frameon=False, borderaxespad=0.2, fontsize=7, columnspacing=0.9
+            handles,
+            names,
+            loc="lower center",
+            ncols=3,
+            frameon=False,
+            borderaxespad=0.2,
+            fontsize=8.5,
+            columnspacing=0.8,
+            handlelength=1.4,
         )
         figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()

@@ -54,12 +54,13 @@ def number(value: Any, digits: int = 3) -> str:
         return "–"
     if isinstance(value, float) and math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}f}".replace("-", "−")
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def signed(value: float, digits: int = 3) -> str:
     """A difference for people, with its sign."""
-    return number(value, digits) if not value > 0 else f"+{number(value, digits)}"
+    return f"+{number(value, digits)}" if round(value, digits) > 0 else number(value, digits)
 
 
 def p_value(value: float) -> str:
@@ -160,12 +161,13 @@ def headline(analysis: Analysis) -> list[dict[str, Any]]:
         "mean_dsc": "Mean DSC",
         "worst_group_dsc": "Worst group's mean DSC",
     }
+    minimum = analysis.options.subgroups.min_group
     explanations = {
         "ranking": f"(1 − λ) performance + λ fairness, λ = {analysis.options.lambda_:g}",
         "performance": "½ (mean DSC + 1 − mean NormHD)",
         "fairness": "1 − ½ (DSC gap + NormHD gap), mean over the variables",
         "mean_dsc": f"over {analysis.score.n_cases} cases",
-        "worst_group_dsc": f"of the groups with {analysis.options.subgroups.min_group} cases or more",
+        "worst_group_dsc": f"of groups with {minimum} cases or more, picked anew in every replicate",
     }
     entries = []
     for name, label in names.items():

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.crossval import crossval_pairing
 
@@ -66,3 +68,16 @@ def test_unfinished_fold_is_named(trained):
     (trained / "fold_1" / "validation" / "c2.nii.gz").unlink()
     with pytest.raises(UserError, match=r"fold_1.*holds no validation prediction"):
         crossval_pairing(950, *MODEL)
+
+
+def test_command_pools_the_folds_and_finds_table_and_output(trained, capsys):
+    raw = trained.parents[2] / "nnUNet_raw" / "Dataset950_X"
+    (raw / "fair_cases.csv").write_text("case_id,age,site\nc0,0-40,a\nc1,41-50,b\nc2,0-40,a\nc3,41-50,b\n")
+    assert main(["evaluate", "--crossval", "-d", "950", "-np", "1", "--resamples", "50"]) == 0
+    output = trained / "crossval_fairness"
+    cases = pd.read_csv(output / "cases.csv", index_col="case_id")
+    assert cases["fold"].tolist() == [0, 0, 1, 1] and cases.loc["c3", "status"] == "missing prediction"
+    scores = json.loads((output / "scores.json").read_text())
+    assert scores["n_cases"] == 4 and scores["mean_dsc"] == 0.75
+    assert (output / "report.html").is_file() and "1 without a prediction: c3" in capsys.readouterr().out
+    assert main(["evaluate", "--crossval", "-d", "950", "-ref", str(raw)]) == 1
