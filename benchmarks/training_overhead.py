@@ -244,6 +244,7 @@ def measure_memory(fair: bool, network: str, patch: list[int]) -> int:
     """Growth of this process's resident memory at its peak, in bytes, over training steps on the CPU (Linux)."""
     trainer = make_trainer(fair, network, patch, "cpu")
     batches = [supervised(batch, trainer) for batch in make_batches(patch, 2)]
+    trainer.train_step(dict(batches[0]))
     Path("/proc/self/clear_refs").write_text("5")  # starts the peak anew
     before = resident("VmRSS")
     for _ in range(3):
@@ -261,7 +262,9 @@ def resident(field: str) -> int:
 def memory_in_own_process(fair: bool, network: str, patch: list[int]) -> int:
     command = [sys.executable, __file__, "--memory-of", "fair" if fair else "stock", "--network", network]
     command += ["--patch", *map(str, patch)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
+    # without this the heap keeps freed blocks or not as chance has it, and the figure varies by a tenth
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     return int(output.strip().splitlines()[-1])
 
 

@@ -59,7 +59,12 @@ def stages(folder: Path, folds: Sequence[int], n_cases: int, seed: int) -> list[
     return [
         Stage(
             "A synthetic cohort in the layout of MAMA-MIA, with a planted disparity",
-            (("nnunet_fair", "synth", "-o", str(cohort), "-n", str(n_cases), "--seed", str(seed), "-np", "2"),),
+            (
+                (
+                    *("nnunet_fair", "synth", "-o", str(cohort), "-n", str(n_cases), "--seed", str(seed)),
+                    *("--missing", "random", "-np", "2"),
+                ),
+            ),
         ),
         Stage(
             "Conversion to an nnU-Net dataset, with case metadata, breast boxes and stratified folds",
@@ -102,12 +107,21 @@ def stages(folder: Path, folds: Sequence[int], n_cases: int, seed: int) -> list[
             ),
         ),
         Stage(
-            "Scores and report on the test cases",
+            "Scores and report of the cross-validation",
+            (
+                (
+                    *("nnunet_fair", "evaluate", "--crossval", *model, "-o", str(folder / "crossval"), "-np", "2"),
+                    *("-i", str(dataset / "imagesTr"), "--channel", "1"),
+                ),
+            ),
+        ),
+        Stage(
+            "Scores and report of the test cases",
             (
                 (
                     *("nnunet_fair", "evaluate", "-ref", str(dataset / "labelsTs"), "-pred", str(folder / "masks")),
                     *("-m", str(dataset / "fair_cases.csv"), "-o", str(folder / "report"), "-np", "2"),
-                    *("-i", str(dataset / "imagesTs"), "--model", str(_model_folder(folder))),
+                    *("-i", str(dataset / "imagesTs"), "--channel", "1", "--model", str(_model_folder(folder))),
                 ),
             ),
         ),
@@ -166,6 +180,7 @@ def run_demo(folder: str | os.PathLike, *, folds: Sequence[int], n_cases: int = 
         _run_stage(stage, folder / "logs" / f"{number}.log", environment)
     report = folder / "report" / "report.html"
     print(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. The report: {report}")
+    print(f"The cross-validation's report: {folder / 'crossval' / 'report.html'}")
     print(f"Scores, tables and masks: {report.parent}, {folder / 'masks'}; weights over time: {_model_folder(folder)}")
     return report
 

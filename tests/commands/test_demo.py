@@ -41,7 +41,7 @@ def test_a_failing_stage_shows_why_and_stops(tmp_path, capsys, monkeypatch):
     captured = capsys.readouterr()
     assert "ended with status 3" in captured.err
     assert "the reason is here" in captured.err
-    assert "[1/7]" in captured.out and "[2/7]" not in captured.out
+    assert "[1/8]" in captured.out and "[2/8]" not in captured.out
     # a second try replaces what the first left
     assert cli.main(["demo", "-o", str(tmp_path / "demo")]) == 1
 

@@ -25,9 +25,12 @@ TRAIN = ("-tr", demo.TRAINER, "-p", demo.PLANS, "-device", "cpu")
 
 
 def test_the_demo_ends_with_scores_and_a_report(workplace):
-    # data and plans 6 commands, two folds, prediction, masks, report
-    assert workplace.output.count("  $ ") == 6 + 2 + 1 + 1 + 1
-    assert "report.html" in workplace.output.splitlines()[-2]
+    # data and plans 6 commands, two folds, prediction, masks, two reports
+    assert workplace.output.count("  $ ") == 6 + 2 + 1 + 1 + 2
+    assert str(workplace.folder / "report" / "report.html") in workplace.output.splitlines()[-3]
+    splits = json.loads((workplace.preprocessed / "splits_final.json").read_text())
+    pooled = json.loads((workplace.folder / "crossval" / "scores.json").read_text())
+    assert pooled["n_cases"] == len(splits[0]["val"]) + len(splits[1]["val"])
     scores = json.loads((workplace.folder / "report" / "scores.json").read_text())
     assert set(scores) >= {"performance", "fairness", "fairness_by_variable", "ranking", "n_cases"}
     test_cases = {path.name.removesuffix(".nii.gz") for path in (workplace.raw / "labelsTs").iterdir()}
