@@ -62,15 +62,20 @@ def write(array: np.ndarray, path: Path, direction: tuple[float, ...] = AXIAL) -
     sitk.WriteImage(image, str(path), True)
 
 
-def seconds(function, files: list[Path], repeats: int = 5) -> float:
-    """Seconds a file: the best of ``repeats`` rounds over all files, as other programs disturb some of them."""
-    rounds = []
+def seconds(functions: dict, files: list[Path], target: Path, repeats: int = 7) -> dict[str, float]:
+    """Seconds a file for each function: the median over files and repeats.
+
+    The functions take turns, so that other programs on the machine disturb all of them alike.
+    """
+    times = {name: [] for name in functions}
     for _ in range(repeats):
-        start = time.perf_counter()
         for file in files:
-            function(file)
-        rounds.append(time.perf_counter() - start)
-    return min(rounds) / len(files)
+            for name, function in functions.items():
+                target.unlink(missing_ok=True)
+                start = time.perf_counter()
+                function(file)
+                times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in times.items()}
 
 
 def speed(folder: Path, n_volumes: int) -> None:
@@ -105,12 +110,13 @@ def speed(folder: Path, n_volumes: int) -> None:
         return lambda path: run_case(CaseTask(path.name, path, target, settings, ((1,),), box))
 
     boxed = PostprocessingSettings(box=True, keep=1)
-    rows = {
-        "read and write alone": seconds(read_and_write, files),
-        "box + largest component": seconds(ours(boxed, LARGE_BOX), files),
-        "largest component, no box": seconds(ours(PostprocessingSettings(keep=1), None), files),
-        "box + largest, whole volume with SciPy": seconds(whole_volume, files),
+    functions = {
+        "read and write alone": read_and_write,
+        "box + largest component": ours(boxed, LARGE_BOX),
+        "largest component, no box": ours(PostprocessingSettings(keep=1), None),
+        "box + largest, whole volume with SciPy": whole_volume,
     }
+    rows = seconds(functions, files, target)
     base = rows["read and write alone"]
     print(f"\n{n_volumes} masks of {'×'.join(map(str, LARGE[::-1]))} voxels, one core\n")
     print(f"{'':42}{'ms a mask':>10}{'ratio':>8}")

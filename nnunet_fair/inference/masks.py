@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import math
 import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import atomic_path
 from nnunet_fair.inference.components import Window, foreground_windows
 
 FILE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".bmp", ".tif")
@@ -113,7 +110,7 @@ def read_mask(path: str | os.PathLike) -> Mask:
     path = Path(path)
     try:
         image = sitk.ReadImage(str(path))
-        complete = _is_complete(path)
+        complete = _is_complete(path, image)
     except RuntimeError:
         complete = False
     if not complete:
@@ -131,15 +128,14 @@ def read_mask(path: str | os.PathLike) -> Mask:
     return Mask(array, spacing, image, array is stored)
 
 
-def _is_complete(path: Path) -> bool:
+def _is_complete(path: Path, image: sitk.Image) -> bool:
     """Whether a NIfTI file holds all its voxels: SimpleITK reads one that was cut short without a word."""
     name = path.name.lower()
     if not name.endswith((".nii", ".nii.gz")):
         return True
     try:
-        header = nibabel.load(path)
-        voxels = math.prod(header.shape)
-        expected = int(header.dataobj.offset) + voxels * header.get_data_dtype().itemsize
+        header = {key: float(image.GetMetaData(key)) for key in ("vox_offset", "bitpix")}
+        expected = int(header["vox_offset"]) + image.GetNumberOfPixels() * int(header["bitpix"]) // 8
         if name.endswith(".nii"):
             return path.stat().st_size >= expected
         # A gzip stream ends with the number of bytes it holds (modulo 2**32). A file of several streams tells only the
@@ -148,7 +144,7 @@ def _is_complete(path: Path) -> bool:
             file.seek(-4, os.SEEK_END)
             stored = int.from_bytes(file.read(4), "little")
         return stored == expected % 2**32 or _holds_at_least(path, expected)
-    except (OSError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError):
+    except (OSError, EOFError, zlib.error):
         return False
 
 
@@ -180,11 +176,11 @@ def _whole_numbers(array: np.ndarray, path: Path) -> np.ndarray:
 
 
 def write_mask(mask: Mask, path: str | os.PathLike, patches: Sequence[Patch] = ()) -> None:
-    """Write a segmentation with the geometry and header of the file it came from, compressed and atomically.
+    """Write a segmentation with the geometry and header of the file it came from, compressed.
 
     Args:
         mask: the segmentation; where it is that of a file, its voxels are no more to be used afterwards.
-        path: the file to write.
+        path: the file to write; not written atomically, so in a folder nobody reads yet.
         patches: parts to replace, in their order.
     """
     if mask.as_stored and mask.header.GetDimension() == 3:
@@ -194,5 +190,4 @@ def write_mask(mask: Mask, path: str | os.PathLike, patches: Sequence[Patch] = (
             image[tuple(reversed(patch.window))] = sitk.GetImageFromArray(patch.values)
     else:
         image = _as_image(apply_patches(mask.array, patches), mask.header)
-    with atomic_path(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+    sitk.WriteImage(image, str(path), useCompression=True)

@@ -72,8 +72,11 @@ def postprocess_mask(
         for new, piece, rest in zip(values, pieces, kept, strict=True):
             new[piece.mask & ~rest.mask] = 0
         changes.append(change)
-    altered = any(change.voxels_after < change.voxels_before for change in changes)
-    patches = list(map(Patch, windows, values)) if altered else []
+    patches = [
+        Patch(window, new)
+        for window, new in zip(windows, values, strict=True)
+        if not np.array_equal(new, array[window])
+    ]
     # Only after every group is filtered, so that a filled group does not depend on the order of the groups.
     if settings.on_empty == "lower-threshold" and probabilities is not None:
         for index, change in enumerate(changes):

@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import atomic_path
 from nnunet_fair.inference.boxes import Box, fit_box
 from nnunet_fair.inference.masks import Mask, apply_patches, read_mask, write_mask
 from nnunet_fair.inference.postprocess import Change, postprocess_mask
@@ -24,7 +23,7 @@ class CaseTask:
     Attributes:
         case_id: its ID.
         source: the predicted mask.
-        target: the file to write.
+        target: the file to write, in a folder nobody reads yet.
         settings: what to do.
         groups: groups of labels treated as one mask each; None takes the labels found in the mask, else label 1.
         box: the breast box as given (not grown, not clipped), None where the case has none.
@@ -72,6 +71,7 @@ def run_case(task: CaseTask) -> CaseOutcome:
     except MemoryError:
         return CaseOutcome(task.case_id, error=f"{task.source} does not fit into memory; use fewer processes (-np)")
     except (OSError, RuntimeError) as error:
+        task.target.unlink(missing_ok=True)
         return CaseOutcome(task.case_id, error=f"{task.target.name} cannot be written ({error})")
 
 
@@ -100,8 +100,7 @@ def _run_case(task: CaseTask) -> CaseOutcome:
     elif patches or not mask.as_stored:
         write_mask(mask, task.target, patches)
     else:
-        with atomic_path(task.target) as temporary:
-            shutil.copyfile(task.source, temporary)
+        shutil.copyfile(task.source, task.target)
     return CaseOutcome(task.case_id, changes, box_state)
 
 

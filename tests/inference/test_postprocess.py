@@ -1,5 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.inference.masks import apply_patches
@@ -119,3 +123,58 @@ def test_labels_of_a_plain_dataset():
         (1,),
         (2,),
     )
+
+
+CONNECTIVITY_RANK = {6: 1, 18: 2, 26: 3}
+
+
+def on_the_whole_volume(array, groups, settings, voxel_mm3, box):
+    """The definition, step by step, on whole volumes with SciPy."""
+    result = array.copy()
+    for group in groups:
+        member = np.isin(array, group)
+        kept = member.copy()
+        if box is not None:
+            inside = np.zeros_like(member)
+            inside[tuple(slice(*axis) for axis in box)] = True
+            kept &= inside
+            if settings.on_empty == "unboxed" and not kept.any():
+                kept = member.copy()
+        structure = ndimage.generate_binary_structure(3, CONNECTIVITY_RANK[settings.connectivity])
+        labels, count = ndimage.label(kept, structure)
+        sizes = {k: int((labels == k).sum()) for k in range(1, count + 1)}
+        large = [k for k in sizes if sizes[k] * voxel_mm3 >= settings.min_volume_mm3]
+        chosen = sorted(large, key=lambda k: (-sizes[k], k))[: settings.keep]
+        result[member & ~np.isin(labels, chosen)] = 0
+    return result
+
+
+@settings_of_hypothesis(max_examples=120, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    density=st.sampled_from([0.001, 0.02, 0.3]),
+    groups=st.sampled_from([((1,),), ((1,), (2,)), ((1, 2),), ((2,), (1, 3))]),
+    boxed=st.booleans(),
+    options=st.fixed_dictionaries(
+        {
+            "keep": st.sampled_from([None, 1, 2]),
+            "connectivity": st.sampled_from([6, 18, 26]),
+            "min_volume_mm3": st.sampled_from([0.0, 3.0, 4.5]),
+            "on_empty": st.sampled_from(["keep", "unboxed"]),
+        }
+    ),
+)
+def test_agrees_with_the_definition_on_the_whole_volume(seed, density, groups, boxed, options):
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(1, 30, 3))
+    array = (rng.integers(1, 4, shape) * (rng.random(shape) < density)).astype(np.uint8)
+    limits = [sorted(rng.choice(size + 1, 2, replace=False)) for size in shape]
+    box = tuple((int(start), int(stop)) for start, stop in limits) if boxed else None
+    settings = PostprocessingSettings(box=boxed, **options)
+    before = array.copy()
+    result, changes = postprocess_mask(array, groups, settings, voxel_mm3=1.5, box=box)
+    assert np.array_equal(result, on_the_whole_volume(array, groups, settings, 1.5, box))
+    assert np.array_equal(array, before)
+    for change in changes:
+        assert change.voxels_before == np.isin(array, change.group).sum()
+        assert change.voxels_after == np.isin(result, change.group).sum()
