@@ -40,7 +40,7 @@ def read_box(path: str | os.PathLike) -> Box:
         coordinates = content["primary_lesion"]["breast_coordinates"]
         limits = [[coordinates[f"{axis}_{end}"] for end in ("min", "max")] for axis in "xyz"]
         box = tuple((_whole(start), _whole(stop)) for start, stop in limits)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise BoxError(f"{Path(path).name} cannot be read ({error})") from error
     except (KeyError, TypeError) as error:
         raise BoxError(

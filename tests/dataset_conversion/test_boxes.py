@@ -35,9 +35,12 @@ def test_whole_numbers_written_as_floats_are_accepted(tmp_path: Path) -> None:
         {"primary_lesion": None},
         {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": None}}},
         {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": 1.5}}},
+        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": float("nan")}}},
+        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_max": float("inf")}}},
+        [COORDINATES],
         {"primary_lesion": {"breast_coordinates": {k: v for k, v in COORDINATES.items() if k != "z_max"}}},
     ],
-    ids=["no json", "empty", "null", "missing value", "fraction", "missing key"],
+    ids=["no json", "empty", "null", "missing value", "fraction", "NaN", "infinity", "list", "missing key"],
 )
 def test_an_unusable_box_says_so(tmp_path: Path, content: object) -> None:
     with pytest.raises(BoxError, match=r"a\.json"):
