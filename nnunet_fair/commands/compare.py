@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     for name in ("performance", "fairness", "ranking", "mean_dsc", "worst_group_dsc"):
         difference, low, high = comparison.difference.row(name)
         print(f"  {name:16s} {signed(difference, 4)}  ({interval(low, high, 4)})")
-    print(overall_sentence(comparison, audit))
+    print(overall_sentence(comparison, audit, args.name_b))
     left_out = comparison.scores.left_out
     if left_out:
         print(f"{len(left_out)} cases without a score in some folder were left out: {', '.join(left_out[:10])}")

@@ -116,7 +116,8 @@ def _groups(table: pd.DataFrame, names: Sequence[str], *, must_have: bool) -> tu
         except UserError as error:
             if must_have:
                 raise
-            sentences.append(f"{name} is left out: {error}.")
+            reason = str(error).split(";")[0].split(" (did you mean")[0]
+            sentences.append(f"{name} is left out: {reason}.")
     return columns, sentences
 
 

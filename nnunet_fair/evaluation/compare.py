@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.bootstrap import Intervals, intervals_from_replicates
+from nnunet_fair.evaluation.bootstrap import Intervals, intervals_from_replicates, jackknife_weights
 from nnunet_fair.evaluation.case_groups import CaseGroups
 from nnunet_fair.evaluation.score_intervals import NamedIntervals, ScoreStatistics, group_memberships
 from nnunet_fair.evaluation.scores import AnalysisOptions
@@ -153,12 +153,12 @@ def compare_scores(scores: PairedScores, groups: CaseGroups, options: AnalysisOp
     for model, seeds in ((model_a, seeds_a), (model_b, seeds_b)):
         n_seeds = len(model)
         even = np.full((1, n_seeds), 1 / n_seeds)
-        leave_one_out = 1.0 - np.eye(len(case_ids))
+        leave_one_out = jackknife_weights(len(case_ids))
         results.append(
             (
                 _over_seeds(model, np.ones((1, len(case_ids))), even)[0],
                 _over_seeds(model, weights, seeds),
-                _over_seeds(model, leave_one_out, np.repeat(even, len(case_ids), axis=0)),
+                _over_seeds(model, leave_one_out, np.repeat(even, len(leave_one_out), axis=0)),
             )
         )
     differences = [b - a for a, b in zip(*results, strict=True)]

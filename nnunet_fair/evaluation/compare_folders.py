@@ -151,7 +151,7 @@ def compare_folders(
     names = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
     changes = case_changes(comparison, scored, names)
     pictures = _pictures(changes, scored, scoring, options)
-    sentence = overall_sentence(comparison, audit)
+    sentence = overall_sentence(comparison, audit, options.name_b)
     document = comparison_document(comparison, audit, sentence, options, names)
     page = comparison_report(
         comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document

@@ -65,7 +65,7 @@ def comparison_report(
             "lambda_": comparison.options.lambda_,
             "document": document,
             "headline": headline_rows(comparison),
-            "sentence": sentence.replace("B ", f"{options.name_b} ", 1) if sentence.startswith("B ") else sentence,
+            "sentence": sentence,
             "audit": audit,
             "whole": table[table["kind"] == "all"],
             "groups": table[table["kind"] == "group"],

@@ -137,16 +137,21 @@ def levelling_sentence(
         WIDENED: "it widened",
         UNCHANGED: "it did not change",
     }[verdict]
-    certain = "" if change[1] != change[1] or change[1] > 0 or change[2] < 0 else " The interval includes no change."
+    certain = (
+        ""
+        if change[1] != change[1] or change[1] > 0 or change[2] < 0
+        else " The interval of the change includes 0: it could be chance."
+    )
     return f"{gap}: {meaning} ({moves}).{certain}"
 
 
-def overall_sentence(comparison: Comparison, audit: pd.DataFrame) -> str:
+def overall_sentence(comparison: Comparison, audit: pd.DataFrame, name_b: str = "B") -> str:
     """The audit in one plain sentence, on the DSC gaps of all variables together.
 
     Args:
         comparison: two models compared.
         audit: what :func:`levelling_audit` gave.
+        name_b: model B's name.
     """
     n_variables = int((audit["metric"] == "dsc").sum())
     if not n_variables:
@@ -155,11 +160,11 @@ def overall_sentence(comparison: Comparison, audit: pd.DataFrame) -> str:
     worst, best = (comparison.difference.row(f"mean_{end}_group_dsc")[0] for end in ("worst", "best"))
     mean, low, high = comparison.difference.row("mean_dsc")
     meaning = {
-        LEVELLED_UP: "B narrowed the gaps by lifting the worst groups, not by lowering the best",
-        LEVELLED_DOWN: "B narrowed the gaps by lowering the best groups, not by lifting the worst: levelling down",
-        MIXED: "B narrowed the gaps partly by lifting the worst groups and partly by lowering the best",
-        WIDENED: "B widened the gaps",
-        UNCHANGED: "B left the gaps as they were",
+        LEVELLED_UP: f"{name_b} narrowed the gaps by lifting the worst groups, not by lowering the best",
+        LEVELLED_DOWN: f"{name_b} narrowed the gaps by lowering the best groups, not by lifting the worst: levelling down",
+        MIXED: f"{name_b} narrowed the gaps partly by lifting the worst groups and partly by lowering the best",
+        WIDENED: f"{name_b} widened the gaps",
+        UNCHANGED: f"{name_b} left the gaps as they were",
     }
     verdict = levelling_verdict(gap, worst, best)
     chance = ", which could be chance" if verdict != UNCHANGED and gap_low <= 0 <= gap_high else ""

@@ -18,7 +18,13 @@ from nnunet_fair.evaluation.challenge_score import (
     segmentation_score,
 )
 from nnunet_fair.evaluation.score_cases import MISSING_PREDICTION, NOT_SCORED
-from nnunet_fair.evaluation.score_intervals import NamedIntervals, ScoreStatistics, group_memberships, score_intervals
+from nnunet_fair.evaluation.score_intervals import (
+    GroupMembership,
+    NamedIntervals,
+    ScoreStatistics,
+    group_memberships,
+    score_intervals,
+)
 from nnunet_fair.evaluation.subgroup_table import SubgroupOptions, is_failure, subgroup_table
 
 LAMBDAS = tuple(round(step / 10, 1) for step in range(11))
@@ -141,15 +147,22 @@ def _warnings(
         for name, entry in score.by_variable.items()
         if entry.n_groups == 1
     ]
-    for entry in statistics.variables:
-        means = np.array([statistics.dsc[column].mean() for column in entry.membership.T])
-        small = {entry.names[i] for i in {int(means.argmin()), int(means.argmax())} if entry.n[i] < min_group}
-        if small and np.ptp(means) > 0:
-            sentences.append(
-                f"The DSC gap of {entry.variable} hangs on {' and '.join(sorted(map(str, small)))} with fewer than "
-                f"{min_group} cases; the official score counts such groups, the tables beside it do not."
-            )
+    hanging = [text for entry in statistics.variables if (text := _small_extremes(entry, statistics.dsc, min_group))]
+    if hanging:
+        sentences.append(
+            f"The official DSC gap hangs on groups with fewer than {min_group} cases: {'; '.join(hanging)}. The "
+            "official score counts them; the worst group and the measures beyond means do not."
+        )
     return sentences + list(groups.notes)
+
+
+def _small_extremes(entry: GroupMembership, dsc: np.ndarray, min_group: int) -> str:
+    """The small groups that have the largest or smallest mean of a variable; empty where there is none or no gap."""
+    means = np.array([dsc[column].mean() for column in entry.membership.T])
+    if not np.ptp(means):
+        return ""
+    small = [str(entry.names[i]) for i in sorted({int(means.argmin()), int(means.argmax())}) if entry.n[i] < min_group]
+    return f"{entry.variable} ({', '.join(small)})" if small else ""
 
 
 def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:

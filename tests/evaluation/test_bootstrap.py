@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nnunet_fair.evaluation.bootstrap import bootstrap_intervals, intervals_from_replicates, weighted_means
+from nnunet_fair.evaluation.bootstrap import (
+    bootstrap_intervals,
+    intervals_from_replicates,
+    jackknife_weights,
+    weighted_means,
+)
 from nnunet_fair.evaluation.challenge_score import segmentation_score
 from nnunet_fair.evaluation.score_intervals import (
     NamedIntervals,
@@ -41,6 +46,12 @@ def test_bca_of_a_mean_equals_its_closed_form():
     z = bias + stats.norm.ppf([0.025, 0.975])
     levels = stats.norm.cdf(bias + z / (1 - acceleration * z))
     assert found.bca[0] == pytest.approx(np.quantile(samples.mean(axis=1), levels), abs=1e-4)
+
+
+def test_jackknife_leaves_each_case_out_once_or_in_blocks():
+    assert np.array_equal(jackknife_weights(3), [[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    blocks = jackknife_weights(4100)
+    assert blocks.shape == (2000, 4100) and np.array_equal((blocks == 0).sum(axis=0), np.ones(4100))
 
 
 def test_the_same_seed_gives_the_same_interval():

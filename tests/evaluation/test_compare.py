@@ -140,6 +140,7 @@ def test_audit_says_where_the_gap_went(old, young, verdict, share):
 def test_levelling_down_is_named_in_plain_words():
     comparison = _compare([BASE], [_shifted(0.0, -0.1)])
     sentence = overall_sentence(comparison, levelling_audit(comparison))
+    assert overall_sentence(comparison, levelling_audit(comparison), "FairDiv").startswith("FairDiv narrowed")
     assert "levelling down" in sentence and "lowering the best groups" in sentence
 
 
