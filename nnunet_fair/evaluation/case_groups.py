@@ -14,6 +14,7 @@ from nnunet_fair.data.mama_mia import CHALLENGE_VARIABLES, challenge_groups
 from nnunet_fair.errors import UserError
 
 MAX_GROUPS = 20  # a column with more different values than this is no attribute that groups patients
+OWN_GROUPS = "the groups are the table's own"
 SAME_ATTRIBUTE = {"menopausal_status": "menopause", "menopause": "menopausal_status"}
 
 
@@ -79,9 +80,11 @@ def read_case_groups(
     table = table.loc[list(matches.values())].set_axis(list(matches), axis="index")
 
     explicit = variables is not None
-    columns, left_out = _groups(table, variables if explicit else CHALLENGE_VARIABLES, must_have=explicit)
+    own = is_fair_cases
+    columns, left_out = _groups(table, variables if explicit else CHALLENGE_VARIABLES, must_have=explicit, own=own)
     if not columns and is_fair_cases:
-        columns, left_out = _groups(table, [c for c in table.columns if _groups_patients(table[c])], must_have=False)
+        named = [name for name in table.columns if _groups_patients(table[name])]
+        columns, left_out = _groups(table, named, must_have=False, own=own)
         left_out.append(
             "The table has none of the challenge's variables: the fairness score is over its own attributes."
         )
@@ -96,24 +99,34 @@ def read_case_groups(
         attributes = (
             [c for c in table.columns if c not in taken and _groups_patients(table[c])] if is_fair_cases else []
         )
-    further, _ = _groups(table, [name for name in attributes if name not in taken], must_have=True)
+    further, _ = _groups(table, [name for name in attributes if name not in taken], must_have=True, own=own)
     frame = pd.DataFrame({**columns, **further}, index=table.index, dtype=object)
     return CaseGroups(
         frame=frame,
         variables=score_variables,
-        official=score_variables == CHALLENGE_VARIABLES,
+        official=score_variables == CHALLENGE_VARIABLES and not any(OWN_GROUPS in note for note in left_out),
         notes=tuple(notes + left_out),
     )
 
 
-def _groups(table: pd.DataFrame, names: Sequence[str], *, must_have: bool) -> tuple[dict[str, pd.Series], list[str]]:
-    """The group column of each name, and a sentence for each name the table cannot give."""
+def _groups(
+    table: pd.DataFrame, names: Sequence[str], *, must_have: bool, own: bool
+) -> tuple[dict[str, pd.Series], list[str]]:
+    """The group column of each name, and a sentence for each name the table cannot give, or gives in groups of its own.
+
+    With ``own``, a column that is not in the challenge's groups (another binning of the age) serves as it is.
+    """
     columns: dict[str, pd.Series] = {}
     sentences = []
     for name in names:
         try:
             columns[name] = challenge_groups(table, [name])[name]
         except UserError as error:
+            column = next((key for key in (name, SAME_ATTRIBUTE.get(name)) if own and key in table.columns), None)
+            if column is not None:
+                columns[name] = table[column]
+                sentences.append(f"{name}: {OWN_GROUPS}, not the challenge's.")
+                continue
             if must_have:
                 raise
             reason = str(error).split(";")[0].split(" (did you mean")[0]

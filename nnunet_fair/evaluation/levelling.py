@@ -137,11 +137,8 @@ def levelling_sentence(
         WIDENED: "it widened",
         UNCHANGED: "it did not change",
     }[verdict]
-    certain = (
-        ""
-        if change[1] != change[1] or change[1] > 0 or change[2] < 0
-        else " The interval of the change includes 0: it could be chance."
-    )
+    could_be_chance = change[1] <= 0 <= change[2]
+    certain = " The interval of the change includes 0: it could be chance." if could_be_chance else ""
     return f"{gap}: {meaning} ({moves}).{certain}"
 
 
@@ -161,7 +158,7 @@ def overall_sentence(comparison: Comparison, audit: pd.DataFrame, name_b: str = 
     mean, low, high = comparison.difference.row("mean_dsc")
     meaning = {
         LEVELLED_UP: f"{name_b} narrowed the gaps by lifting the worst groups, not by lowering the best",
-        LEVELLED_DOWN: f"{name_b} narrowed the gaps by lowering the best groups, not by lifting the worst: levelling down",
+        LEVELLED_DOWN: f"{name_b} narrowed the gaps by lowering the best groups, not lifting the worst: levelling down",
         MIXED: f"{name_b} narrowed the gaps partly by lifting the worst groups and partly by lowering the best",
         WIDENED: f"{name_b} widened the gaps",
         UNCHANGED: f"{name_b} left the gaps as they were",

@@ -42,6 +42,13 @@ def test_fair_cases_brings_its_other_attributes(tmp_path):
     assert any("breast_density is left out" in note for note in groups.notes)
 
 
+def test_fair_cases_with_another_binning_of_the_age_is_taken_as_it_is(tmp_path):
+    table = pd.DataFrame({"case_id": CASES, "age": ["0 to 60", ">60", None], "menopause": "pre", "breast_density": "a"})
+    groups = read_case_groups(_write(table, tmp_path / "fair_cases.csv"), CASES)
+    assert groups.frame["age"].tolist()[:2] == ["0 to 60", ">60"] and groups.frame["age"].isna()["DUKE_003"]
+    assert not groups.official and any("age: the groups are the table's own" in note for note in groups.notes)
+
+
 def test_fair_cases_of_another_study_is_fair_over_its_own_attributes(tmp_path):
     table = pd.DataFrame({"case_id": CASES, "kind": ["benign", "malignant", "benign"], "empty": [None] * 3})
     groups = read_case_groups(_write(table, tmp_path / "fair_cases.csv"), CASES)
