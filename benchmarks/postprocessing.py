@@ -65,12 +65,12 @@ def write(array: np.ndarray, path: Path, direction: tuple[float, ...] = AXIAL) -
 def seconds(functions: dict, files: list[Path], target: Path, repeats: int = 7) -> dict[str, float]:
     """Seconds a file for each function: the median over files and repeats.
 
-    The functions take turns, so that other programs on the machine disturb all of them alike.
+    The functions take turns, each over all files, so that other programs on the machine disturb all of them alike.
     """
     times = {name: [] for name in functions}
     for _ in range(repeats):
-        for file in files:
-            for name, function in functions.items():
+        for name, function in functions.items():
+            for file in files:
                 target.unlink(missing_ok=True)
                 start = time.perf_counter()
                 function(file)

@@ -106,6 +106,6 @@ def _mean_interval(values: pd.Series) -> dict[str, float]:
         n_resamples=N_RESAMPLES,
         confidence_level=CONFIDENCE,
         vectorized=True,
-        rng=np.random.default_rng(0),
+        random_state=np.random.default_rng(0),  # the name SciPy before 1.15 knows, and later versions take too
     ).confidence_interval
     return {"mean": mean, "low": float(interval.low), "high": float(interval.high)}
