@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from nnunet_fair.data.attributes import UNKNOWN
 from nnunet_fair.data.case_table import match_cases, read_case_table
 from nnunet_fair.data.fair_cases import FAIR_CASES, read_fair_cases
-from nnunet_fair.data.mama_mia import CHALLENGE_VARIABLES, challenge_groups
+from nnunet_fair.data.mama_mia import AGE_GROUPS, CHALLENGE_VARIABLES, challenge_groups
 from nnunet_fair.errors import UserError
 
 MAX_GROUPS = 20  # a column with more different values than this is no attribute that groups patients
-OWN_GROUPS = "the groups are the table's own"
+OFFICIAL_GROUPS = {
+    "age": set(AGE_GROUPS),
+    "menopausal_status": {"pre", "post", UNKNOWN},
+    "breast_density": set("abcd"),
+}
 SAME_ATTRIBUTE = {"menopausal_status": "menopause", "menopause": "menopausal_status"}
 
 
@@ -26,7 +31,7 @@ class CaseGroups:
         frame: table of shape (n_cases_with_a_row, n_attributes), indexed by the case IDs of the label files; group
             names, NaN where unknown. The variables of the score come first.
         variables: the columns that decide the fairness score.
-        official: whether these are the challenge's three.
+        official: whether these are the challenge's three, in the challenge's groups.
         notes: what a reader has to know (columns that are absent, rows without an ID).
     """
 
@@ -74,17 +79,16 @@ def read_case_groups(
     matches = match_cases(table.index, case_ids)
     if not matches:
         raise UserError(
-            f"{path} has no row for any of the {len(case_ids)} cases: its IDs look like {table.index[0]!r}, "
+            f"{path} has no row for any of the {len(case_ids)} cases: its IDs look like {next(iter(table.index), 'nothing')!r}, "
             f"the label files like {case_ids[0]!r}; name the ID column with --id-column"
         )
     table = table.loc[list(matches.values())].set_axis(list(matches), axis="index")
 
     explicit = variables is not None
-    own = is_fair_cases
-    columns, left_out = _groups(table, variables if explicit else CHALLENGE_VARIABLES, must_have=explicit, own=own)
+    columns, left_out = _groups(table, variables if explicit else CHALLENGE_VARIABLES, must_have=explicit)
     if not columns and is_fair_cases:
         named = [name for name in table.columns if _groups_patients(table[name])]
-        columns, left_out = _groups(table, named, must_have=False, own=own)
+        columns, left_out = _groups(table, named, must_have=False)
         left_out.append(
             "The table has none of the challenge's variables: the fairness score is over its own attributes."
         )
@@ -99,34 +103,28 @@ def read_case_groups(
         attributes = (
             [c for c in table.columns if c not in taken and _groups_patients(table[c])] if is_fair_cases else []
         )
-    further, _ = _groups(table, [name for name in attributes if name not in taken], must_have=True, own=own)
+    further, _ = _groups(table, [name for name in attributes if name not in taken], must_have=True)
     frame = pd.DataFrame({**columns, **further}, index=table.index, dtype=object)
+    own = [name for name in columns if not set(columns[name].dropna()) <= OFFICIAL_GROUPS.get(name, set())]
+    left_out += [
+        f"{name}: the groups are the table's own, not the challenge's." for name in own if name in OFFICIAL_GROUPS
+    ]
     return CaseGroups(
         frame=frame,
         variables=score_variables,
-        official=score_variables == CHALLENGE_VARIABLES and not any(OWN_GROUPS in note for note in left_out),
+        official=score_variables == CHALLENGE_VARIABLES and not own,
         notes=tuple(notes + left_out),
     )
 
 
-def _groups(
-    table: pd.DataFrame, names: Sequence[str], *, must_have: bool, own: bool
-) -> tuple[dict[str, pd.Series], list[str]]:
-    """The group column of each name, and a sentence for each name the table cannot give, or gives in groups of its own.
-
-    With ``own``, a column that is not in the challenge's groups (another binning of the age) serves as it is.
-    """
+def _groups(table: pd.DataFrame, names: Sequence[str], *, must_have: bool) -> tuple[dict[str, pd.Series], list[str]]:
+    """The group column of each name, and a sentence for each name the table cannot give."""
     columns: dict[str, pd.Series] = {}
     sentences = []
     for name in names:
         try:
             columns[name] = challenge_groups(table, [name])[name]
         except UserError as error:
-            column = next((key for key in (name, SAME_ATTRIBUTE.get(name)) if own and key in table.columns), None)
-            if column is not None:
-                columns[name] = table[column]
-                sentences.append(f"{name}: {OWN_GROUPS}, not the challenge's.")
-                continue
             if must_have:
                 raise
             reason = str(error).split(";")[0].split(" (did you mean")[0]
