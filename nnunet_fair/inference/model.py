@@ -62,21 +62,23 @@ class TrainedModel:
 
     def previous_stage(self) -> TrainedModel | None:
         """The model whose predictions a cascade's second stage reads, None for any other configuration."""
-        previous = self._setting("previous_stage")
+        previous = configuration_settings(self.plans, self.configuration).get("previous_stage")
         if previous is None:
             return None
         trainer, plans, _ = self.folder.name.split("__")
         return open_model(self.folder.with_name(f"{trainer}__{plans}__{previous}"), self.folds, self.checkpoint)
 
-    def _setting(self, key: str) -> Any:
-        """A key of the configuration, inherited as nnU-Net does."""
-        name: str | None = self.configuration
-        while name is not None:
-            configuration = self.plans["configurations"][name]
-            if key in configuration:
-                return configuration[key]
-            name = configuration.get("inherits_from")
-        return None
+
+def configuration_settings(plans: dict[str, Any], name: str) -> dict[str, Any]:
+    """The settings of a configuration with those it inherits, as nnU-Net resolves them.
+
+    Args:
+        plans: the content of ``plans.json``.
+        name: the configuration.
+    """
+    own = plans["configurations"][name]
+    parent = own.get("inherits_from")
+    return {**configuration_settings(plans, parent), **own} if parent else dict(own)
 
 
 def open_model(

@@ -13,6 +13,7 @@ import pandas as pd
 from nnunet_fair import __version__
 from nnunet_fair.dataset_conversion.recipes import RECIPE_KEY
 from nnunet_fair.inference.cross_validation import CONFIDENCE, MIN_GROUP, N_RESAMPLES
+from nnunet_fair.inference.model import configuration_settings
 from nnunet_fair.inference.settings import PostprocessingSettings, settings_to_dict
 
 CARD_FILE = "MODEL_CARD.md"
@@ -65,14 +66,14 @@ def model_card(records: CardRecords) -> str:
 
 
 def _model(records: CardRecords) -> str:
-    setting = records.plans["configurations"][records.configuration]
+    setting = configuration_settings(records.plans, records.configuration)
     rows = {
         "Network": _class_name(setting.get("architecture", {}).get("network_class_name", "as in plans.json")),
         "Parameters": f"{records.n_parameters:,}",
         "Plans": records.plans.get("plans_name", "unknown"),
         "Spacing (mm)": _listed(setting.get("spacing")),
         "Patch (voxels)": _listed(setting.get("patch_size")),
-        "Batch": setting.get("batch_size", "inherited"),
+        "Batch": setting.get("batch_size", "unknown"),
         "Normalisation": _listed(setting.get("normalization_schemes")),
         "Trained with": records.trained_with,
         "Folds": _listed(records.folds),
@@ -186,7 +187,7 @@ def _cell(value: Any) -> str:
 
 
 def _listed(values: Any) -> str:
-    return "inherited" if values is None else ", ".join(_text(value) for value in values)
+    return "unknown" if values is None else ", ".join(_text(value) for value in values)
 
 
 def _text(value: Any) -> str:

@@ -125,7 +125,7 @@ def nnunet_folders(tmp_path, monkeypatch):
 def train_tiny_model(nnunet_folders, tiny_plans):
     """Make a model folder as a training leaves it; the weights are random, as untrained as they come."""
 
-    def train(dataset, folds=(0, 1), trainer_name="nnUNetTrainerFairDiv", plans=None):
+    def train(dataset, folds=(0, 1), trainer_name="nnUNetTrainerFairDiv", plans=None, configuration="3d_fullres"):
         import torch
         from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -133,14 +133,15 @@ def train_tiny_model(nnunet_folders, tiny_plans):
 
         plans = plans or tiny_plans()
         name = plans["dataset_name"]
-        preprocessed = nnunet_folders["nnUNet_preprocessed"] / name / "nnUNetPlans_3d_fullres"
-        preprocessed.mkdir(parents=True)
+        identifier = plans["configurations"][configuration].get("data_identifier", "nnUNetPlans_3d_fullres")
+        preprocessed = nnunet_folders["nnUNet_preprocessed"] / name / identifier
+        preprocessed.mkdir(parents=True, exist_ok=True)
         (preprocessed / "placeholder.b2nd").touch()  # by its ending nnU-Net tells the storage format
         trainer_class = getattr(trainers, trainer_name, nnUNetTrainer)
         for fold in folds:
             torch.manual_seed(fold)
             arguments = {**copy.deepcopy(plans), "continue_training": False}
-            trainer = trainer_class(arguments, "3d_fullres", fold, copy.deepcopy(dataset), torch.device("cpu"))
+            trainer = trainer_class(arguments, configuration, fold, copy.deepcopy(dataset), torch.device("cpu"))
             trainer.initialize()
             trainer.inference_allowed_mirroring_axes = (0, 1, 2)
             trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))

@@ -231,3 +231,23 @@ def test_a_zip_is_replaced_only_when_asked(tmp_path, trained):
     assert zipfile.is_zipfile(tmp_path / "model.zip")
     with pytest.raises(UserError, match="takes the zip"):
         export_model([model], tmp_path / "model")
+
+
+def test_both_stages_of_a_cascade(tmp_path, nnunet_folders, train_tiny_model, tiny_plans, monkeypatch):
+    plans = tiny_plans()
+    fullres = plans["configurations"]["3d_fullres"]
+    lowres = {**fullres, "spacing": [2.0, 2.0, 2.0], "data_identifier": "low", "next_stage": "3d_cascade_fullres"}
+    cascade = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
+    plans["configurations"] |= {"3d_lowres": lowres, "3d_cascade_fullres": cascade}
+    names = ("3d_lowres", "3d_cascade_fullres")
+    models = [train_tiny_model(DATASET, (0,), plans=plans, configuration=name) for name in names]
+    (nnunet_folders["nnUNet_raw"] / "Dataset950_TINY" / "labelsTr").mkdir(parents=True)
+    (nnunet_folders["nnUNet_raw"] / "Dataset950_TINY" / "labelsTr" / "DUKE_001.nii.gz").touch()
+    export = export_model([open_model(model) for model in models], tmp_path / "model.zip")
+    assert [f"# Model card: Dataset950_TINY, {name}" in export.card.read_text() for name in names] == [True, True]
+    assert export.card.read_text().count("| Patch (voxels) | 8, 16, 16 |") == 2
+    assert "None: no fold of this model was validated" in export.card.read_text()
+    install(tmp_path / "model.zip", tmp_path / "elsewhere", monkeypatch)
+    folder = tmp_path / "elsewhere" / "Dataset950_TINY" / "nnUNetTrainer__nnUNetPlans__3d_cascade_fullres"
+    assert open_model(folder).previous_stage().folder.name == "nnUNetTrainer__nnUNetPlans__3d_lowres"
+    assert logits(folder.with_name("nnUNetTrainer__nnUNetPlans__3d_lowres"), (0,)).shape == (2, *SHAPE)

@@ -148,6 +148,35 @@ def test_several_processes(tmp_path, cohort, train_tiny_model, read_array):
         assert np.array_equal(read_array(tmp_path / "one" / case), read_array(tmp_path / "two" / case))
 
 
+def test_a_cascade_predicts_its_first_stage_itself(tmp_path, cohort, train_tiny_model, tiny_plans, read_array):
+    plans = tiny_plans()
+    fullres = plans["configurations"]["3d_fullres"]
+    lowres = {**fullres, "spacing": [2.0, 2.0, 2.0], "data_identifier": "low", "next_stage": "3d_cascade_fullres"}
+    cascade = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
+    plans["configurations"] |= {"3d_lowres": lowres, "3d_cascade_fullres": cascade}
+    kwargs = {"folds": (0,), "plans": plans}
+    dataset = {**DATASET, "nnunet_fair_recipe": SUBTRACTION}
+    first = train_tiny_model(dataset, configuration="3d_lowres", **kwargs)
+    second = train_tiny_model(dataset, configuration="3d_cascade_fullres", **kwargs)
+    predict_cohort(tmp_path / "cohort", tmp_path / "out", open_model(second), options=CPU)
+
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    phases = [sitk.ReadImage(str(path)) for path in sorted((tmp_path / "cohort/images/DUKE_001").iterdir())]
+    image = sitk.Cast(phases[1], sitk.sitkFloat32) - sitk.Cast(phases[0], sitk.sitkFloat32)
+    sitk.WriteImage(image, str(tmp_path / "DUKE_001_0000.nii.gz"))
+    for model, name, previous in ((first, "low", None), (second, "high", str(tmp_path / "low"))):
+        (tmp_path / name).mkdir()
+        predictor = nnUNetPredictor(device=torch.device("cpu"))
+        predictor.initialize_from_trained_model_folder(str(model), (0,), "checkpoint_final.pth")
+        files, targets = [[str(tmp_path / "DUKE_001_0000.nii.gz")]], [str(tmp_path / name / "DUKE_001")]
+        predictor.predict_from_files_sequential(files, targets, folder_with_segs_from_prev_stage=previous)
+    low, high = (read_array(tmp_path / name / "DUKE_001.nii.gz") for name in ("low", "high"))
+    assert not np.array_equal(low, high)
+    assert np.array_equal(read_array(tmp_path / "out" / "DUKE_001.nii.gz"), high)
+
+
 def test_a_model_without_a_recipe_is_refused(tmp_path, cohort, train_tiny_model):
     model = open_model(train_tiny_model(DATASET, folds=(0,)))
     with pytest.raises(UserError, match="records no recipe"):

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from nnunet_fair.dataset_conversion.crop import crop_image, crop_record, crops_document
 
+from nnunet_fair.dataset_conversion.crop import crop_image, crop_record, crops_document
 from nnunet_fair.errors import UserError
 from nnunet_fair.inference.boxes import Boxes
 from nnunet_fair.inference.postprocess_folder import postprocess_folder
