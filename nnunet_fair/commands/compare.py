@@ -10,6 +10,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     add_overlay_arguments,
     add_scoring_arguments,
     analysis_options,
+    check_ranges,
     scoring_options,
     table_options,
 )
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 1 where a case has no score in some folder.
     """
+    check_ranges(args)
     from nnunet_fair.evaluation.compare_folders import CompareOptions, compare_folders
     from nnunet_fair.evaluation.levelling import overall_sentence
     from nnunet_fair.evaluation.overlays import OverlayOptions

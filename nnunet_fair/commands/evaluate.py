@@ -10,6 +10,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     add_overlay_arguments,
     add_scoring_arguments,
     analysis_options,
+    check_ranges,
     require,
     scoring_options,
     table_options,
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 1 where a case could not be scored.
     """
+    check_ranges(args)
     if args.task == "pcr":
         return run_pcr(args)
     from nnunet_fair.evaluation.evaluate import ReportOptions, evaluate

@@ -109,6 +109,34 @@ def add_overlay_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--overlays", type=int, default=6, metavar="N", help="cases to draw (default: 6)")
 
 
+RANGES = {
+    "tolerance": ("--tolerance", 0, float("inf")),
+    "lambda_": ("--lambda", 0, 1),
+    "min_group": ("--min-group", 1, float("inf")),
+    "min_support": ("--min-support", 1e-6, 1),
+    "max_items": ("--max-items", 1, float("inf")),
+    "failure": ("--failure", 0, 1),
+    "resamples": ("--resamples", 20, 1_000_000),
+    "confidence": ("--confidence", 0.5, 0.9999),
+    "overlays": ("--overlays", 0, float("inf")),
+    "np": ("-np", 1, float("inf")),
+}
+"""Arguments that are numbers, their flags and the values they take."""
+
+
+def check_ranges(args: argparse.Namespace) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        UserError: naming the argument and what it takes.
+    """
+    for name, (flag, low, high) in RANGES.items():
+        value = getattr(args, name)
+        if not low <= value <= high:
+            limits = f"between {low:g} and {high:g}" if high < float("inf") else f"of {low:g} or more"
+            raise UserError(f"{flag} takes a value {limits}, found {value:g}")
+
+
 def scoring_options(args: argparse.Namespace):
     """The scoring options the arguments name."""
     from nnunet_fair.evaluation.empty_policy import EmptyMaskPolicy

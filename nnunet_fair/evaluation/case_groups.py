@@ -79,8 +79,9 @@ def read_case_groups(
     matches = match_cases(table.index, case_ids)
     if not matches:
         raise UserError(
-            f"{path} has no row for any of the {len(case_ids)} cases: its IDs look like {next(iter(table.index), 'nothing')!r}, "
-            f"the label files like {case_ids[0]!r}; name the ID column with --id-column"
+            f"{path} has no row for any of the {len(case_ids)} cases: its IDs look like "
+            f"{next(iter(table.index), 'nothing')!r}, the label files like {case_ids[0]!r}; name the ID column with "
+            "--id-column"
         )
     table = table.loc[list(matches.values())].set_axis(list(matches), axis="index")
 

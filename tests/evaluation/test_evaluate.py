@@ -194,6 +194,9 @@ def test_all_masks_empty(numbers_only, cohort, save_mask):
         (["-num_parts", "2"], "belong together"),
         (["-num_parts", "2", "-part_id", "2"], "counts from 0"),
         (["--merge"], "there is no part"),
+        (["--lambda", "2"], "--lambda takes a value between 0 and 1, found 2"),
+        (["--min-group", "0"], "--min-group takes a value of 1 or more, found 0"),
+        (["--confidence", "95"], "--confidence takes a value between 0.5 and 0.9999"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
