@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
+
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.boxes import Box, BoxError, box_text, clip_box, grow_box, read_box
 from nnunet_fair.dataset_conversion.checks import (

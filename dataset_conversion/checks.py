@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
 

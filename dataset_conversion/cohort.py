@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from nnunet_fair.data.case_table import match_cases, read_case_table
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.case import Split
 from nnunet_fair.dataset_conversion.findings import Finding
@@ -21,8 +23,6 @@ from nnunet_fair.dataset_conversion.layout import (
     find_table,
 )
 from nnunet_fair.dataset_conversion.splits import draw_test_cases, read_split_file, split_of_case, strata
-
-from nnunet_fair.data.case_table import match_cases, read_case_table
 from nnunet_fair.errors import UserError
 
 

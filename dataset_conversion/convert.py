@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+
+from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
 from nnunet_fair.dataset_conversion.case import (
     CaseResult,
     CaseTask,
@@ -21,8 +23,6 @@ from nnunet_fair.dataset_conversion.recipes import RecipeSettings
 from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary, write_report
 from nnunet_fair.dataset_conversion.run import run_tasks
 from nnunet_fair.dataset_conversion.splits import strata
-
-from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
 from nnunet_fair.errors import UserError
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import SimpleITK as sitk
+
 from nnunet_fair.dataset_conversion.boxes import BOX_AXES, Box
 
 CROPS_FILE = "breast_crops.json"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from nnunet_fair.dataset_conversion.case import CaseResult
 
+from nnunet_fair.dataset_conversion.case import CaseResult
 from nnunet_fair.files import write_csv
 
 REPORT_FILE = "conversion_report.csv"

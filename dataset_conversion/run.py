@@ -9,11 +9,11 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 import SimpleITK as sitk
+from tqdm import tqdm
+
 from nnunet_fair.dataset_conversion import journal
 from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs, convert_case, skipped, sources
 from nnunet_fair.dataset_conversion.findings import CaseProblem
-from tqdm import tqdm
-
 from nnunet_fair.errors import UserError
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nnunet_fair.plans.planner import CONFIGURATION, plan
-from nnunet_fair.plans.presets import Preset
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
 from nnunet_fair.paths import dataset_name, preprocessed_folder, raw_folder
+from nnunet_fair.plans.planner import CONFIGURATION, plan
+from nnunet_fair.plans.presets import Preset
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"
 ENDINGS_WITHOUT_SPACING = (".png", ".bmp", ".tif", ".tiff")

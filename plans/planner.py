@@ -11,9 +11,9 @@ import json
 from typing import Any
 
 import numpy as np
-from nnunet_fair.plans.presets import Preset
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.plans.presets import Preset
 
 CONFIGURATION = "3d_fullres"
 _REFERENCE_BATCH_SIZE = 2  # what nnU-Net's reference values of memory are for

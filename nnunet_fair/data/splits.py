@@ -95,10 +95,8 @@ def _units(case_ids: pd.Index, patients: pd.Series | None) -> tuple[np.ndarray, 
 
 def _one_hot(groups: pd.DataFrame) -> np.ndarray:
     """Bool (n_cases, n_groups): one column for each group of each attribute, missing included."""
-    encoded = [
-        pd.get_dummies(groups[attribute].astype(object), dummy_na=True).to_numpy(dtype=bool)
-        for attribute in groups.columns
-    ]
+    filled = groups.astype(object).where(groups.notna(), "(missing)")
+    encoded = [pd.get_dummies(filled[attribute].astype(str)).to_numpy(dtype=bool) for attribute in groups.columns]
     matrix = np.concatenate(encoded, axis=1) if encoded else np.zeros((len(groups), 0), dtype=bool)
     return matrix[:, matrix.any(axis=0)]
 

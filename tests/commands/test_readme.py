@@ -27,7 +27,8 @@ def shown_commands() -> list[str]:
     documents = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))]
     blocks = [block for text in documents for block in re.findall(r"```(?:bash|sh)?\n(.*?)```", text, flags=re.DOTALL)]
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return sorted({line.split("  #")[0].strip() for line in lines if line.strip().startswith("nnunet_fair ")})
+    shown = {line.split("  #")[0].strip() for line in lines if line.strip().startswith("nnunet_fair ")}
+    return sorted(line for line in shown if "[" not in line)  # with brackets it is a synopsis
 
 
 @pytest.mark.parametrize("command", shown_commands())

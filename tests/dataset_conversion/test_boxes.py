@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nnunet_fair.dataset_conversion.boxes import BoxError, boxes_document, clip_box, grow_box, read_box
 
 COORDINATES = {"x_min": 1, "x_max": 2, "y_min": 3, "y_max": 40, "z_min": 5, "z_max": 600}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs, convert_case
 from nnunet_fair.dataset_conversion.layout import discover_cases

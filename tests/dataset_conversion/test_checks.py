@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.checks import (
     Grid,

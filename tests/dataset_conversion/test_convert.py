@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from nnunet_fair.dataset_conversion import run as run_module
-from nnunet_fair.dataset_conversion.convert import Conversion, ConversionOptions, convert_cohort
-from nnunet_fair.dataset_conversion.recipes import RecipeSettings, read_recipe
 
 from nnunet_fair.cli import main
 from nnunet_fair.data.fair_cases import read_fair_cases
+from nnunet_fair.dataset_conversion import run as run_module
+from nnunet_fair.dataset_conversion.convert import Conversion, ConversionOptions, convert_cohort
+from nnunet_fair.dataset_conversion.recipes import RecipeSettings, read_recipe
 from nnunet_fair.errors import UserError
 
 NAME = "Dataset950_TEST"

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nnunet_fair.dataset_conversion.crop import crop_image, crop_record, crops_document
 
 DIRECTIONS = (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from nnunet_fair.dataset_conversion.dataset import DatasetFolder, write_folds
 
+from nnunet_fair.dataset_conversion.dataset import DatasetFolder, write_folds
 from nnunet_fair.errors import UserError
 
 NAME = "Dataset950_TEST"

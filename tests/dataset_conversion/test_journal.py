@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from nnunet_fair.dataset_conversion import findings, journal
 from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask
 from nnunet_fair.dataset_conversion.findings import Finding

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from nnunet_fair.dataset_conversion.layout import discover_cases, find_table
 
+from nnunet_fair.dataset_conversion.layout import discover_cases, find_table
 from nnunet_fair.errors import UserError
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from nnunet_fair.dataset_conversion.recipes import (
     RECIPES,
     RecipeError,
@@ -16,7 +17,6 @@ from nnunet_fair.dataset_conversion.recipes import (
     required_phases,
     settings_from_json,
 )
-
 from nnunet_fair.errors import UserError
 
 

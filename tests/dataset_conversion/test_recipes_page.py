@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from nnunet_fair.dataset_conversion.recipes import DEFAULT_PERCENTILES, DEFAULT_PHASES
-from nnunet_fair.plans.presets import get_preset
 
 from nnunet_fair.cli import build_parser
+from nnunet_fair.dataset_conversion.recipes import DEFAULT_PERCENTILES, DEFAULT_PHASES
+from nnunet_fair.plans.presets import get_preset
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("recipes.md", "plans.md")

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from nnunet_fair.data.case_table import read_case_table
+from nnunet_fair.data.splits import fold_balance, stratified_folds
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.splits import (
     draw_test_cases,
@@ -12,9 +15,6 @@ from nnunet_fair.dataset_conversion.splits import (
     split_of_case,
     strata,
 )
-
-from nnunet_fair.data.case_table import read_case_table
-from nnunet_fair.data.splits import fold_balance, stratified_folds
 from nnunet_fair.errors import UserError
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nnunet_fair.plans.install import Installed, install_preset
-from nnunet_fair.plans.presets import get_preset
 
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
+from nnunet_fair.plans.install import Installed, install_preset
+from nnunet_fair.plans.presets import get_preset
 
 SUBTRACTION = ("phase_1_minus_phase_0",)
 SMALL = {"shape": (24, 64, 64), "spacing": (3.5, 1.3, 1.3)}  # the synthetic cohort's

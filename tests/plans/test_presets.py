@@ -1,10 +1,10 @@
 """The presets as they are shipped."""
 
 import pytest
-from nnunet_fair.plans.presets import get_preset, list_presets
 
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
+from nnunet_fair.plans.presets import get_preset, list_presets
 from nnunet_fair.training.config import FairConfig
 
 NAMES = ["baseline_1mm", "cpu_demo", "resenc_l_1mm", "resenc_l_fme"]
