@@ -31,7 +31,7 @@ def beyond_means(
         min_group: smaller groups are left out.
 
     Returns:
-        Table with one row a variable that has such a group:
+        Table with one row a variable that has two such groups:
         worst_group, best_group and their mean DSC; gap_dsc, best minus worst;
         max_performance_gap, the mean over the groups of (best group's mean − the group's mean);
         between_group_variance, the variance of the group means weighted by the groups' sizes;
@@ -45,7 +45,7 @@ def beyond_means(
     rows = []
     for entry in group_memberships(groups, scored.index, variables):
         kept = np.flatnonzero(entry.n >= min_group)
-        if not len(kept):
+        if len(kept) < 2:
             continue
         members = [dsc[entry.membership[:, column]] for column in kept]
         means, sizes = np.array([m.mean() for m in members]), np.array([len(m) for m in members])
@@ -127,21 +127,19 @@ def size_table(cases: pd.DataFrame, groups: pd.DataFrame, variables: Sequence[st
         min_group: a group with fewer cases in the whole cohort is left out.
 
     Returns:
-        Table with one row a variable and stratum: variable, stratum (1 the smallest tumours), volume_from_mm3,
-        volume_to_mm3, n, worst_group, worst_group_dsc, best_group, best_group_dsc, gap_dsc.
+        Table with one row a variable and stratum in which two groups have cases: variable, stratum (1 the smallest
+        tumours), volume_from_mm3, volume_to_mm3, n, worst_group, worst_group_dsc, best_group, best_group_dsc, gap_dsc.
     """
     scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
     strata = size_strata(scored["volume_reference_mm3"])
     dsc = scored["dsc"].to_numpy(dtype=float)
     rows = [
-        row
+        {**row, "stratum": stratum + 1}
         for entry in group_memberships(groups, scored.index, variables)
         for stratum in range(strata.max(initial=-1) + 1)
         if (row := _size_row(entry, dsc, scored["volume_reference_mm3"], strata == stratum, min_group)) is not None
     ]
-    frame = pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
-    frame["stratum"] = frame["volume_from_mm3"].rank(method="dense").astype(int)
-    return frame
+    return pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
 
 
 SIZE_COLUMNS = (
@@ -153,13 +151,13 @@ SIZE_COLUMNS = (
 def _size_row(
     entry: GroupMembership, dsc: np.ndarray, volumes: pd.Series, inside: np.ndarray, min_group: int
 ) -> dict[str, object] | None:
-    """One variable in one size stratum; None without a group there."""
+    """One variable in one size stratum; None where there are not two groups to compare."""
     means = {
         name: dsc[inside & member].mean()
         for name, member, n in zip(entry.names, entry.membership.T, entry.n, strict=True)
         if n >= min_group and (inside & member).any()
     }
-    if not means:
+    if len(means) < 2:
         return None
     worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     return {

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nnunet_fair.evaluation.compare import Comparison
-from nnunet_fair.evaluation.figures import BLUE, GREY, STYLE, VERMILION, WIDTH, to_svg
+from nnunet_fair.evaluation.figures import BLUE, GREY, LABEL, STYLE, VERMILION, WIDTH, short_name, to_svg
 from nnunet_fair.evaluation.report import N_COMBINATIONS, Picture, render, svg
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def group_change_figure(table: pd.DataFrame, name_a: str, name_b: str) -> bytes:
                 axes.plot(row.mean_dsc_a, position, "o", color=colour, markersize=5, fillstyle="none")
                 axes.plot(row.mean_dsc_b, position, "o", color=colour, markersize=5)
                 ticks.append(position)
-                labels.append(f"{row.subgroup.split('=', 1)[1]}  (n={row.n})")
+                labels.append(f"{short_name(row.subgroup.split('=', 1)[1], LABEL)}  (n={row.n})")
                 position += 1
         axes.set_yticks(ticks, labels)
         axes.set_ylim(position - 0.4, -0.6)

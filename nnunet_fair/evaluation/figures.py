@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 GREY = "#767676"
+LABEL = 24  # characters of a group's name on an axis
 WIDTH = 5.4  # inches: about a phone's width at a readable 9 pt
 
 STYLE = {
@@ -70,7 +71,7 @@ def group_figure(table: pd.DataFrame, metric: str, *, cohort_mean: float) -> byt
                     mean, position, marker="o", color=colour, markersize=5, fillstyle="full" if row.decides else "none"
                 )
                 ticks.append(position)
-                labels.append(f"{row.subgroup.split('=', 1)[1]}  (n={row.n})")
+                labels.append(f"{short_name(row.subgroup.split('=', 1)[1], LABEL)}  (n={row.n})")
                 position += 1
         axes.axvline(cohort_mean, color=GREY, linewidth=1, linestyle="--")
         axes.set_yticks(ticks, labels)
@@ -114,8 +115,8 @@ def heatmap_figure(values: pd.Series, rows: pd.Series, columns: pd.Series, *, me
                 red, green, blue, _ = colours(normalise(value))
                 dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
                 axes.text(j, i, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
-        axes.set_xticks(range(mean.shape[1]), [str(name) for name in mean.columns])
-        axes.set_yticks(range(mean.shape[0]), [str(name) for name in mean.index])
+        axes.set_xticks(range(mean.shape[1]), [short_name(str(name), LABEL // 2) for name in mean.columns])
+        axes.set_yticks(range(mean.shape[0]), [short_name(str(name), LABEL) for name in mean.index])
         axes.tick_params(length=0)
         axes.set_xlabel(str(columns.name))
         axes.set_ylabel(str(rows.name))
@@ -208,7 +209,7 @@ def training_figure(history: pd.DataFrame, *, n_subgroups: int = 6) -> bytes:
                 markersize=3,
                 linewidth=1.5,
                 color=PALETTE[number % len(PALETTE)],
-                label=_short(name),
+                label=short_name(name),
             )
         axes.axhline(0, color=GREY, linewidth=1)
         axes.set_xlabel("epoch")
@@ -242,6 +243,6 @@ def weights_figure(weights: Sequence[tuple[str, np.ndarray]]) -> bytes:
     return to_svg(figure)
 
 
-def _short(name: str, most: int = 60) -> str:
-    """A subgroup's name cut to fit a legend."""
+def short_name(name: str, most: int = 60) -> str:
+    """A name cut to fit a legend or an axis."""
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -61,8 +61,11 @@ def test_strata_are_thirds_and_empty_references_have_none():
 
 
 def test_size_table_by_hand():
-    table = size_table(CASES, GROUPS, ["v"], min_group=2)
-    assert table["stratum"].tolist() == [1, 2, 3] and table["n"].tolist() == [2, 1, 2]
-    first = table.iloc[0]
-    assert (first["worst_group"], first["gap_dsc"]) == ("x", 0.0)
-    assert (first["volume_from_mm3"], first["volume_to_mm3"]) == (1.0, 2.0)
+    # Thirds by volume: {a, b} hold x only, {c} y only, {d, e} y and z.
+    table = size_table(CASES, GROUPS, ["v"], min_group=1)
+    assert len(table) == 1 and table.loc[0, "n"] == 2
+    row = table.iloc[0]
+    assert (row["worst_group"], row["best_group"], row["stratum"]) == ("y", "z", 3)
+    assert row["gap_dsc"] == pytest.approx(0.3)
+    assert (row["volume_from_mm3"], row["volume_to_mm3"]) == (20.0, 30.0)
+    assert size_table(CASES, GROUPS, ["v"], min_group=2).empty
