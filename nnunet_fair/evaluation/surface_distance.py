@@ -80,9 +80,11 @@ def surface_distances(
         prediction_points = prediction_points * np.asarray(spacing, dtype=float)
     if not len(reference_points) or not len(prediction_points):
         return SurfaceDistances(np.full(len(prediction_points), np.inf), np.full(len(reference_points), np.inf))
-    # Each tree is asked about as often as it has points: building it quickly matters more than a perfect shape.
+    # Each tree is asked about as often as it has points: building it quickly matters more than a perfect shape, and
+    # larger leaves answer faster than deeper trees.
     trees = [
-        cKDTree(points, balanced_tree=False, compact_nodes=False) for points in (reference_points, prediction_points)
+        cKDTree(points, leafsize=32, balanced_tree=False, compact_nodes=False)
+        for points in (reference_points, prediction_points)
     ]
     return SurfaceDistances(
         to_reference=trees[0].query(prediction_points)[0], to_prediction=trees[1].query(reference_points)[0]
