@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scoring_arguments(parser)
     add_analysis_arguments(parser)
     report = parser.add_argument_group("report")
-    report.add_argument("--title", default="Segmentation fairness report", help="title of the report")
+    report.add_argument("--title", help="title of the report")
     add_overlay_arguments(report)
     report.add_argument(
         "--model",
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         scoring=scoring,
         analysis=analysis_options(args),
         report=ReportOptions(
-            title=args.title,
+            title=args.title or "Segmentation fairness report",
             overlays=OverlayOptions(args.i, args.channel),
             n_overlays=args.overlays,
             model=args.model,
@@ -143,7 +143,13 @@ def run_pcr(args: argparse.Namespace) -> int:
     from nnunet_fair.evaluation.report import number
 
     require(args, "pred", "m", "o")
-    result = evaluate_pcr(args.pred, table_options(args), args.o, analysis=analysis_options(args), title=args.title)
+    result = evaluate_pcr(
+        args.pred,
+        table_options(args),
+        args.o,
+        analysis=analysis_options(args),
+        title=args.title or "Fairness of pCR predictions",
+    )
     score = result.score
     print(
         f"balanced accuracy {number(score.balanced_accuracy, 4)}  fairness disparity "

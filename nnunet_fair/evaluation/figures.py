@@ -103,8 +103,11 @@ def heatmap_figure(values: pd.Series, rows: pd.Series, columns: pd.Series, *, me
         axes = figure.subplots()
         # Cividis runs from dark blue to yellow and reads the same with and without colour vision; dark is worse.
         colours = mpl.colormaps["cividis" if metric == "dsc" else "cividis_r"]
-        low, high = np.nanmin(mean.to_numpy()), np.nanmax(mean.to_numpy())
-        normalise = mpl.colors.Normalize(low, high if high > low else low + 1e-9)
+        # Cells of few cases take the nearest end of the scale: they decide nothing, not even the colours of the others.
+        decide = mean.to_numpy()[size.to_numpy() >= min_group]
+        scale = decide if len(decide) > 1 else mean.to_numpy()[np.isfinite(mean.to_numpy())]
+        low, high = float(scale.min()), float(scale.max())
+        normalise = mpl.colors.Normalize(low, high if high > low else low + 1e-9, clip=True)
         image = axes.imshow(
             np.ma.masked_invalid(mean.to_numpy(dtype=float)), cmap=colours, norm=normalise, aspect="auto"
         )
