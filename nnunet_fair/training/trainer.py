@@ -78,10 +78,10 @@ class nnUNetTrainerFairDiv_250epochs(nnUNetTrainerFairDiv):
 class nnUNetTrainerFairDiv_demo(nnUNetTrainerFairDiv):
     """For ``nnunet_fair demo``: under a minute on two CPU cores, far too short for a useful model.
 
-    The learning rate is three times nnU-Net's, because 300 steps are too few for its own to get going.
+    The learning rate is three times nnU-Net's, because 250 steps are too few for its own to get going.
     """
 
-    epochs = 12
+    epochs = 10
     iterations = 25
     val_iterations = 4
     learning_rate = 0.03
