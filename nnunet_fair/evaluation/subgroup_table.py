@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nnunet_fair.data.subgroups import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
 from nnunet_fair.evaluation.bootstrap import CONFIDENCE, N_RESAMPLES, bootstrap_intervals, weighted_means
-from nnunet_fair.training.subgroups import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
 
 MIN_GROUP = 10
 MIN_SUPPORT = 0.05

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.data.subgroups import subgroup_divergence
 from nnunet_fair.evaluation.bootstrap import bootstrap_intervals, weighted_means
 from nnunet_fair.evaluation.subgroup_table import SubgroupOptions, find_subgroups
 from nnunet_fair.files import write_csv
-from nnunet_fair.training.subgroups import subgroup_divergence
 
 VALIDATION_TABLE = "fair_subgroups.csv"
 

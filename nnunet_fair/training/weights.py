@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.data.subgroups import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.subgroups import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
 
 
 @dataclass(frozen=True, repr=False)

@@ -113,17 +113,8 @@ def test_a_model_installed_from_nnunets_zip_predicts_the_same(workplace, tmp_pat
         for folder in (workplace.folder / "predicted", tmp_path / "both")
     ]
     assert np.array_equal(*masks)
-    command = (
-        "nnUNetv2_ensemble",
-        "-i",
-        tmp_path / "first",
-        tmp_path / "second",
-        "-o",
-        tmp_path / "ensemble",
-        "-np",
-        "1",
-    )
-    workplace.run(*command)
+    folders = (tmp_path / "first", tmp_path / "second")
+    workplace.run("nnUNetv2_ensemble", "-i", *folders, "-o", tmp_path / "ensemble", "-np", "1")
     assert (tmp_path / "ensemble" / f"{case_id}.nii.gz").is_file()
 
 

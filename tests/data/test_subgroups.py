@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nnunet_fair.training.subgroups import (
+from nnunet_fair.data.subgroups import (
     itemset_name,
     mine_subgroups,
     subgroup_divergence,
