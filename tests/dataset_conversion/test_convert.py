@@ -305,8 +305,11 @@ def test_folds_can_be_drawn_anew_by_seed(convert, splits: Path) -> None:
     first = splits.read_text()
     convert(overwrite=True)
     assert splits.read_text() == first
-    convert(overwrite=True, seed=3)
-    assert splits.read_text() != first
+    others = set()
+    for seed in (3, 4, 5, 6):  # of so few cases, one seed may draw the same folds by chance
+        convert(overwrite=True, seed=seed)
+        others.add(splits.read_text())
+    assert others - {first}
 
 
 def test_an_outdated_fingerprint_is_announced_once_something_changed(cohort, convert, splits: Path) -> None:
