@@ -181,7 +181,7 @@ def test_sampling_reaches_worker_processes(tiny_dataset, monkeypatch):
         trainer.fair_session._set_weights({case_id: 50.0 if case_id == favoured else 1e-3 for case_id in ids})
         for _ in range(30):  # what the workers had prepared before
             next(trainer.dataloader_train)
-        drawn = [key for _ in range(30) for key in next(trainer.dataloader_train)["keys"]]
+        drawn = [key for _ in range(100) for key in next(trainer.dataloader_train)["keys"]]
     finally:
         trainer.dataloader_train._finish()
         trainer.dataloader_val._finish()
@@ -270,7 +270,7 @@ def _killed_while_saving(dataset, at_save: int) -> None:
     interrupted(dataset, 6, SETTINGS)
 
 
-@pytest.mark.parametrize("at_save", [2, 3, 5, 8])
+@pytest.mark.parametrize("at_save", [2, 5])
 def test_killed_in_the_middle_of_writing_a_checkpoint(tiny_dataset, at_save):
     dataset = tiny_dataset()
     process = multiprocessing.get_context("fork").Process(target=_killed_while_saving, args=(dataset, at_save))

@@ -153,6 +153,7 @@ def test_the_gradient_of_a_case_grows_with_its_weight():
     torch.testing.assert_close(tripled[[0, 2]], neutral[[0, 2]])
 
 
+@pytest.mark.slow
 def test_compiled_dice_is_compiled_again():
     stock = stock_loss("labels", batch_dice=False)
     logits, target = batch("labels")
