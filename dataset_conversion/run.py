@@ -50,7 +50,7 @@ def run_tasks(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseRes
             waiting.append(task)
     n_resumed = len(keys) - len(waiting)
     with journal.open_journal(folder) as stream:
-        bar = tqdm(_convert_all(waiting, n_processes), total=len(waiting), desc="Converting", unit="case")
+        bar = tqdm(convert_tasks(waiting, n_processes), total=len(waiting), desc="Converting", unit="case")
         try:
             for result in bar:
                 journal.append(stream, keys[result.case_id], result)
@@ -68,8 +68,19 @@ def run_tasks(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseRes
     return results, n_resumed
 
 
-def _convert_all(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseResult]:
-    """Results as they come, from ``n_processes`` processes or, for one, from this one."""
+def convert_tasks(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseResult]:
+    """Convert cases over processes.
+
+    Args:
+        tasks: one a case.
+        n_processes: processes that read and write; 1 works in this one.
+
+    Yields:
+        The results as they come, in any order.
+
+    Raises:
+        BrokenProcessPool: a process died.
+    """
     if n_processes <= 1 or len(tasks) <= 1:
         for task in tasks:
             yield convert_case(task)

@@ -12,8 +12,6 @@ from nnunet_fair.files import atomic_path
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-LINKS = ("symlink", "hardlink", "copy")
-
 
 def place_file(source: Path, target: Path, link: str) -> None:
     """Put a file that needs no change into the dataset, replacing what is there.

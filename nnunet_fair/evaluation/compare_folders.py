@@ -17,8 +17,7 @@ from nnunet_fair.evaluation.compare_report import comparison_report
 from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, TableOptions, make_folder
 from nnunet_fair.evaluation.figures import SKY, VERMILION
 from nnunet_fair.evaluation.levelling import levelling_audit, overall_sentence
-from nnunet_fair.evaluation.masks import CaseProblemError
-from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_picture
+from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_plain
 from nnunet_fair.evaluation.pairing import CasePair, find_labels, pair_cases
 from nnunet_fair.evaluation.parts import read_case_rows
 from nnunet_fair.evaluation.report import Picture, number
@@ -27,7 +26,6 @@ from nnunet_fair.evaluation.scores import AnalysisOptions, plain
 from nnunet_fair.files import write_csv, write_json, write_text
 
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
-N_CHANGED = 10  # most improved and most worsened cases listed
 
 
 @dataclass(frozen=True)
@@ -258,11 +256,7 @@ def _pictures(
             Contour(options.name_b, b.prediction, VERMILION, "dotted"),
         ]
         caption = f"{row.case_id}: DSC {number(row.dsc_a)} → {number(row.dsc_b)}"
-        try:
-            data = overlay_picture(a.case_id, a.reference, contours, options.overlays, scoring)
-        except CaseProblemError:
-            data = overlay_picture(a.case_id, a.reference, contours, OverlayOptions(), scoring)
-            caption += " (its image could not be drawn)"
+        data, addition = overlay_or_plain(a.case_id, a.reference, contours, options.overlays, scoring)
         text = f"Contours of the reference and of both models' predictions of case {row.case_id}."
-        pictures.append(Picture(data, "image/png", text, caption))
+        pictures.append(Picture(data, "image/png", text, caption + addition))
     return pictures

@@ -11,8 +11,7 @@ import pandas as pd
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases
 from nnunet_fair.evaluation.case_groups import CaseGroups, read_case_groups
-from nnunet_fair.evaluation.masks import CaseProblemError
-from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_picture
+from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_plain
 from nnunet_fair.evaluation.pairing import CasePair, Pairing
 from nnunet_fair.evaluation.report import Picture, evaluation_report, number, worst_cases
 from nnunet_fair.evaluation.score_cases import NOT_SCORED, ScoringOptions, score_cases
@@ -184,11 +183,7 @@ def draw_overlays(
         caption = f"{name}: DSC {number(row['dsc'])}, HD95 {number(row['hd95_mm'], 1)} mm, volume "
         caption += f"{number(row['volume_reference_mm3'] / 1000, 2)} mL"
         contours = [Contour("prediction", pair.prediction)]
-        try:
-            data = overlay_picture(pair.case_id, pair.reference, contours, report.overlays, scoring)
-        except CaseProblemError:
-            data = overlay_picture(pair.case_id, pair.reference, contours, OverlayOptions(), scoring)
-            caption += " (its image could not be drawn)"
+        data, addition = overlay_or_plain(pair.case_id, pair.reference, contours, report.overlays, scoring)
         text = f"Contours of reference and prediction of case {name}."
-        pictures.append(Picture(data, "image/png", text, caption))
+        pictures.append(Picture(data, "image/png", text, caption + addition))
     return pictures

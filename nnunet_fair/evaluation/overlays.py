@@ -132,6 +132,28 @@ def overlay_picture(
     )
 
 
+def overlay_or_plain(
+    case_id: str,
+    reference_path: Path,
+    contours: Sequence[Contour],
+    options: OverlayOptions,
+    scoring: ScoringOptions,
+) -> tuple[bytes, str]:
+    """As :func:`overlay_picture`, on a plain ground where the case's image cannot be drawn.
+
+    Returns:
+        The PNG file's content, and what the caption has to add ("" where the image is there).
+
+    Raises:
+        CaseProblemError: the masks themselves cannot be drawn.
+    """
+    try:
+        return overlay_picture(case_id, reference_path, contours, options, scoring), ""
+    except CaseProblemError:
+        picture = overlay_picture(case_id, reference_path, contours, OverlayOptions(), scoring)
+        return picture, " (its image could not be drawn)"
+
+
 def _channel_of(path: Path) -> int | None:
     """The channel number in a file's name as nnU-Net writes it."""
     stem = next((path.name[: -len(e)] for e in FILE_ENDINGS if path.name.lower().endswith(e)), None)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nnunet_fair.data.validation_summary import SUMMARY_FILE, validation_scores
 from nnunet_fair.errors import UserError
-from nnunet_fair.inference.masks import case_id_of
 from nnunet_fair.inference.model import TrainedModel
 
 N_RESAMPLES = 2000
@@ -44,12 +42,12 @@ def read_cross_validation(model: TrainedModel) -> CrossValidation:
     dsc: dict[str, float] = {}
     missing = []
     for fold in model.folds:
-        path = model.folder / f"fold_{fold}" / "validation" / "summary.json"
+        path = model.folder / f"fold_{fold}" / "validation" / SUMMARY_FILE
         if fold == "all" or not path.is_file():
             missing.append(fold)
             continue
         try:
-            scores = _scores(json.loads(path.read_text(encoding="utf-8")))
+            scores = validation_scores(path, model.dataset["file_ending"]).to_dict()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} cannot be read ({error!r}); validate again with nnUNetv2_train … --val") from error
         twice = sorted(dsc.keys() & scores.keys())
@@ -57,15 +55,6 @@ def read_cross_validation(model: TrainedModel) -> CrossValidation:
             raise UserError(f"{path}: {twice[0]} was validated in an earlier fold too; the folds overlap")
         dsc.update(scores)
     return CrossValidation(pd.Series(dsc, dtype=float).sort_index(), tuple(missing))
-
-
-def _scores(summary: Mapping) -> dict[str, float]:
-    scores = {}
-    for case in summary["metric_per_case"]:
-        values = [float(metric["Dice"]) for metric in case["metrics"].values()]
-        known = [value for value in values if np.isfinite(value)]
-        scores[case_id_of(case["prediction_file"])] = float(np.mean(known)) if known else float("nan")
-    return scores
 
 
 def subgroup_scores(dsc: pd.Series, groups: pd.DataFrame) -> pd.DataFrame:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs, convert_case
+from nnunet_fair.dataset_conversion.case import CaseTask, case_outputs
 from nnunet_fair.dataset_conversion.layout import discover_cases
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings
+from nnunet_fair.dataset_conversion.run import convert_tasks
 from nnunet_fair.errors import UserError
 from nnunet_fair.inference.boxes import Boxes
 from nnunet_fair.inference.uncrop import Crop, crops_from_records
@@ -65,9 +64,16 @@ def prepare_cohort(
         for files in cases.values()
     ]
     (folder / "imagesTs").mkdir()
-    results = list(tqdm(_convert(tasks, n_processes), total=len(tasks), desc="preparing images", unit="case"))
-    done = {task.files.case_id: (task, result) for task, result in zip(tasks, results, strict=True) if result.converted}
-    skipped = {result.case_id: "; ".join(map(str, result.findings)) for result in results if not result.converted}
+    bar = tqdm(convert_tasks(tasks, n_processes), total=len(tasks), desc="preparing images", unit="case")
+    try:
+        results = {result.case_id: result for result in bar}
+    except BrokenProcessPool as error:
+        raise UserError("a worker process was ended, probably for want of memory; use fewer processes (-np)") from error
+    pairs = {task.files.case_id: (task, results[task.files.case_id]) for task in tasks}
+    done = {case_id: pair for case_id, pair in pairs.items() if pair[1].converted}
+    skipped = {
+        case_id: "; ".join(map(str, result.findings)) for case_id, (_, result) in pairs.items() if not result.converted
+    }
     if not done:
         case_id, reason = next(iter(skipped.items()))
         raise UserError(f"none of the {len(skipped)} cases in {root} can be predicted; {case_id}: {reason}")
@@ -77,14 +83,3 @@ def prepare_cohort(
         crops=crops_from_records({case_id: result.crop for case_id, (_, result) in done.items() if result.crop}),
         skipped=skipped,
     )
-
-
-def _convert(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseResult]:
-    if n_processes <= 1 or len(tasks) <= 1:
-        yield from map(convert_case, tasks)
-        return
-    try:
-        with ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-            yield from pool.map(convert_case, tasks)
-    except BrokenProcessPool as error:
-        raise UserError("a worker process was ended, probably for want of memory; use fewer processes (-np)") from error

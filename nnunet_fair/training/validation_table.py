@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nnunet_fair.data.subgroups import subgroup_divergence
+from nnunet_fair.data.validation_summary import SUMMARY_FILE, validation_scores
 from nnunet_fair.evaluation.bootstrap import bootstrap_intervals, weighted_means
 from nnunet_fair.evaluation.subgroup_table import SubgroupOptions, find_subgroups
 from nnunet_fair.files import write_csv
 
 VALIDATION_TABLE = "fair_subgroups.csv"
-
-
-def validation_scores(summary: Path, file_ending: str, score_class: int | None) -> pd.Series:
-    """Each validation case's DSC as nnU-Net computed it.
-
-    Args:
-        summary: nnU-Net's ``summary.json``.
-        file_ending: of the predictions, such as ``.nii.gz``.
-        score_class: foreground class or region, counted from 0; None for the mean over those a case has.
-
-    Returns:
-        DSC in [0, 1] indexed by case ID, NaN for a case with neither reference nor prediction.
-    """
-    scores = {}
-    for case in json.loads(summary.read_text(encoding="utf-8"))["metric_per_case"]:
-        # nnU-Net writes NaN for a class that neither mask has
-        dice = np.array([metrics["Dice"] for metrics in case["metrics"].values()], dtype=float)
-        if score_class is not None:
-            dice = dice[score_class : score_class + 1]
-        case_id = Path(case["prediction_file"]).name.removesuffix(file_ending)
-        scores[case_id] = np.nanmean(dice) if np.isfinite(dice).any() else np.nan
-    return pd.Series(scores, dtype=float)
 
 
 def validation_table(scores: pd.Series, metadata: pd.DataFrame, options: SubgroupOptions | None = None) -> pd.DataFrame:
@@ -79,11 +57,11 @@ def write_validation_table(
         folder: the fold's ``validation`` folder.
         metadata: see :func:`validation_table`.
         file_ending: of the predictions.
-        score_class: see :func:`validation_scores`.
+        score_class: see ``validation_scores``.
 
     Returns:
         The table.
     """
-    table = validation_table(validation_scores(folder / "summary.json", file_ending, score_class), metadata)
+    table = validation_table(validation_scores(folder / SUMMARY_FILE, file_ending, score_class), metadata)
     write_csv(table, folder / VALIDATION_TABLE)
     return table
