@@ -38,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--id-column", metavar="COLUMN", help="ID column of a raw table; found by name when not given")
     add_scoring_arguments(parser)
     add_analysis_arguments(parser)
+    parser.add_argument(
+        "--paired-seeds",
+        action="store_true",
+        help="the k-th folders of -a and -b were trained as a pair (same folds, initialisation and batch order)",
+    )
     report = parser.add_argument_group("report")
     report.add_argument("--name-a", default="A", help="model A's name in the report")
     report.add_argument("--name-b", default="B", help="model B's name in the report")
@@ -74,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
             overlays=OverlayOptions(args.i, args.channel),
             n_overlays=args.overlays,
             anonymise=args.anonymise,
+            paired_seeds=args.paired_seeds,
         ),
         n_processes=args.np,
     )

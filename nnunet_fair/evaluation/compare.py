@@ -1,7 +1,8 @@
 """Comparing two models on the same cases: paired differences, over one or several training seeds each.
 
 A replicate of the bootstrap reweights the cases, with the same weights for both models (the comparison is paired), and,
-where a model was trained with several seeds, the seeds of each model independently: a hierarchical bootstrap.
+where a model was trained with several seeds, the seeds of each model: a hierarchical bootstrap. Seeds are independent
+unless the models were trained in pairs (same folds, initialisation and batch order); then a pair is drawn as one.
 """
 
 from __future__ import annotations
@@ -123,24 +124,35 @@ def seed_weights(n_seeds: int, n_resamples: int, rng: np.random.Generator) -> np
     return rng.dirichlet(np.full(n_seeds, (n_seeds - 2) / n_seeds), n_resamples)
 
 
-def compare_scores(scores: PairedScores, groups: CaseGroups, options: AnalysisOptions) -> Comparison:
+def compare_scores(
+    scores: PairedScores, groups: CaseGroups, options: AnalysisOptions, *, paired_seeds: bool = False
+) -> Comparison:
     """Compare two models.
 
     Args:
         scores: the paired scores.
         groups: the cases' groups.
         options: how.
+        paired_seeds: the k-th seed of A and the k-th of B belong together.
 
     Returns:
         The comparison.
+
+    Raises:
+        UserError: seeds are to be paired and the models have different numbers of them.
     """
+    if paired_seeds and len(scores.dsc_a) != len(scores.dsc_b):
+        raise UserError(
+            f"seeds can be paired only where both models have as many: -a has {len(scores.dsc_a)} folders, -b "
+            f"{len(scores.dsc_b)}; give the same seeds in the same order, or leave out --paired-seeds"
+        )
     how = options.subgroups
     case_ids = pd.Index(scores.case_ids)
     memberships = tuple(group_memberships(groups.frame, case_ids, groups.variables))
     rng = np.random.default_rng(how.seed)
     weights = rng.standard_exponential((how.n_resamples, len(case_ids)))
     seeds_a = seed_weights(len(scores.dsc_a), how.n_resamples, rng)
-    seeds_b = seed_weights(len(scores.dsc_b), how.n_resamples, rng)
+    seeds_b = seeds_a if paired_seeds else seed_weights(len(scores.dsc_b), how.n_resamples, rng)
 
     def statistics(dsc: np.ndarray, norm_hd: np.ndarray) -> list[ScoreStatistics]:
         pairs = zip(dsc, norm_hd, strict=True)

@@ -40,6 +40,7 @@ class CompareOptions:
         overlays: the images under the contours.
         n_overlays: how many of the most changed cases to draw.
         anonymise: replace case IDs by neutral numbers in everything that is written.
+        paired_seeds: the k-th folder of A and the k-th of B were trained as a pair.
     """
 
     name_a: str = "A"
@@ -49,6 +50,7 @@ class CompareOptions:
     overlays: OverlayOptions = field(default_factory=OverlayOptions)
     n_overlays: int = 6
     anonymise: bool = False
+    paired_seeds: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def compare_folders(
         for folders in (folders_a, folders_b)
     ]
     scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
-    comparison = compare_scores(scores, table.read(scores.case_ids), analysis)
+    groups = table.read(scores.case_ids)
+    comparison = compare_scores(scores, groups, analysis, paired_seeds=options.paired_seeds)
     audit = levelling_audit(comparison)
     case_ids = [*scores.case_ids, *scores.left_out]
     names = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
@@ -224,6 +227,7 @@ def comparison_document(
             "n_cases": len(scores.case_ids),
             "n_seeds_a": len(scores.dsc_a),
             "n_seeds_b": len(scores.dsc_b),
+            "paired_seeds": options.paired_seeds,
             "cases_left_out": [names[case_id] for case_id in scores.left_out],
             "variables": list(comparison.groups.variables),
             "official_variables": comparison.groups.official,

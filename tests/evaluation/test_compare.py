@@ -39,8 +39,9 @@ def _frame(dsc: np.ndarray, norm_hd: float = 0.1) -> pd.DataFrame:
     return pd.DataFrame({"dsc": dsc, "norm_hd": norm_hd}, INDEX)
 
 
-def _compare(a: list[np.ndarray], b: list[np.ndarray]):
-    return compare_scores(pair_scores([_frame(x) for x in a], [_frame(x) for x in b]), GROUPS, OPTIONS)
+def _compare(a: list[np.ndarray], b: list[np.ndarray], *, paired_seeds: bool = False):
+    scores = pair_scores([_frame(x) for x in a], [_frame(x) for x in b])
+    return compare_scores(scores, GROUPS, OPTIONS, paired_seeds=paired_seeds)
 
 
 def _shifted(old: float, young: float) -> np.ndarray:
@@ -97,6 +98,20 @@ def test_several_seeds_are_averaged_and_widen_the_interval():
     assert difference == pytest.approx(0.1)
     assert low < 0.06 and high > 0.14
     assert found.subgroups["difference"][0] == pytest.approx(0.1)
+
+
+def test_what_a_pair_of_seeds_shares_cancels():
+    of_the_seed = np.array([0.0, 0.1, 0.2])
+    a, b = [BASE + shift for shift in of_the_seed], [BASE + shift + 0.03 for shift in of_the_seed]
+    difference, low, high = _compare(a, b, paired_seeds=True).difference.row("mean_dsc")
+    assert (difference, low, high) == pytest.approx((0.03, 0.03, 0.03))
+    _, low, high = _compare(a, b).difference.row("mean_dsc")
+    assert low < 0 < high
+
+
+def test_pairs_need_as_many_seeds_on_both_sides():
+    with pytest.raises(UserError, match="-a has 1 folders, -b 2"):
+        _compare([BASE], [BASE, BASE], paired_seeds=True)
 
 
 @pytest.mark.parametrize("n_seeds", [2, 3, 5, 10])
