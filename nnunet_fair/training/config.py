@@ -12,8 +12,11 @@ from nnunet_fair.errors import UserError
 PLANS_SECTION = "nnunet_fair"
 
 RULES = ("shortfall", "exponential", "published")
+SEARCHES = ("averaged", "lowest")
 ACT_ON = ("loss", "sampling", "both")
 SCORE_CASES = ("train", "val", "both")
+LOSS_SCALES = ("mean", "batch", "max")
+LOSS_TERMS = ("both", "dice", "ce")
 
 
 def _setting(default: Any, sentence: str) -> Any:
@@ -36,13 +39,26 @@ class FairConfig:
     min_support: float = _setting(0.05, "smallest share of the scored cases that makes a subgroup frequent")
     min_cases: int = _setting(5, "smallest number of scored cases that makes a subgroup frequent")
     max_items: int = _setting(3, "largest number of attributes combined in one subgroup")
+    missing_as_group: bool = _setting(True, "whether the cases without a value of an attribute form a subgroup too")
+    search: str = _setting(
+        "averaged",
+        "how a case's shortfall is found: averaged over all subgroups by the evidence for each, or lowest, the one "
+        "subgroup with the lowest divergence",
+    )
     rule: str = _setting("shortfall", "how a divergence becomes a weight: shortfall, exponential or published")
-    strength: float = _setting(4.0, "extra weight a standard deviation of shortfall gives; 0 trains like stock nnU-Net")
+    strength: float = _setting(8.0, "extra weight a standard deviation of shortfall gives; 0 trains like stock nnU-Net")
     max_weight: float = _setting(5.0, "cap on a weight, before the weights are divided by their mean")
-    shrinkage: float = _setting(5.0, "cases' worth of zero divergence mixed into each subgroup's, against chance")
+    shrinkage: float = _setting(
+        5.0, "cases' worth of zero divergence mixed into each subgroup's, against chance; for the search lowest"
+    )
+    smoothing: float = _setting(0.0, "share of the former weights kept at a refresh")
     min_t: float = _setting(0.0, "subgroups whose |t| (Welch, against the other cases) is smaller are ignored")
-    alpha: float = _setting(0.5, "share of the unweighted loss: a case's effective weight is alpha + (1 - alpha) w")
+    alpha: float = _setting(0.0, "share of the unweighted loss: a case's effective weight is alpha + (1 - alpha) w")
     act_on: str = _setting("loss", "where the weights act: loss, sampling (which cases are drawn) or both")
+    loss_scale: str = _setting(
+        "batch", "what weights on the loss are divided by: mean (of the training cases), batch (its mean) or max"
+    )
+    loss_terms: str = _setting("both", "the terms of the loss that are weighted: both, dice or ce")
     score_cases: str = _setting("train", "whose scores find the subgroups: train, val or both")
     score_class: int | None = _setting(
         None, "foreground class or region (0 for the first) whose DSC is a case's score; null means the mean of all"
@@ -61,7 +77,14 @@ class FairConfig:
             if not self.attributes:
                 raise _wrong("attributes", "at least one column name, or null for all", self.attributes)
             object.__setattr__(self, "attributes", tuple(self.attributes))
-        for name, choices in (("rule", RULES), ("act_on", ACT_ON), ("score_cases", SCORE_CASES)):
+        for name, choices in (
+            ("search", SEARCHES),
+            ("rule", RULES),
+            ("act_on", ACT_ON),
+            ("loss_scale", LOSS_SCALES),
+            ("loss_terms", LOSS_TERMS),
+            ("score_cases", SCORE_CASES),
+        ):
             if getattr(self, name) not in choices:
                 raise _wrong(name, "one of " + ", ".join(choices), getattr(self, name))
         self._check_number("min_support", low=0.0, high=1.0, low_open=True)
@@ -69,6 +92,7 @@ class FairConfig:
         self._check_number("max_weight", low=1.0)
         self._check_number("shrinkage", low=0.0)
         self._check_number("min_t", low=0.0)
+        self._check_number("smoothing", low=0.0, high=1.0)
         self._check_number("alpha", low=0.0, high=1.0)
         self._check_number("score_decay", low=0.0, high=1.0)
         self._check_integer("min_cases", low=1)
@@ -76,8 +100,9 @@ class FairConfig:
         self._check_integer("refresh_every", low=1)
         self._check_integer("warmup_epochs", low=0, optional=True)
         self._check_integer("score_class", low=0, optional=True)
-        if not isinstance(self.accept_changed_metadata, bool):
-            raise _wrong("accept_changed_metadata", "true or false", self.accept_changed_metadata)
+        for name in ("missing_as_group", "accept_changed_metadata"):
+            if not isinstance(getattr(self, name), bool):
+                raise _wrong(name, "true or false", getattr(self, name))
 
     def _check_number(self, name: str, *, low: float, high: float = float("inf"), low_open: bool = False) -> None:
         value = getattr(self, name)
@@ -93,6 +118,11 @@ class FairConfig:
             return
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
             raise _wrong(name, f"a whole number of at least {low}{' or null' if optional else ''}", value)
+
+    @property
+    def averages(self) -> bool:
+        """Whether subgroups are averaged; the published rule is one of the lowest divergence."""
+        return self.search == "averaged" and self.rule != "published"
 
     def warmup(self, num_epochs: int) -> int:
         """Epochs before the first refresh: ``warmup_epochs``, or 15 % of the training and at least one epoch."""

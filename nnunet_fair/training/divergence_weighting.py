@@ -58,7 +58,9 @@ class DivergenceWeighting:
 
     def _build_loss(self) -> CaseWeightedLoss:
         stock = super()._build_loss()
-        return CaseWeightedLoss(stock, None if self.fair_config.act_on == "sampling" else case_weighted(stock))
+        if self.fair_config.act_on == "sampling":
+            return CaseWeightedLoss(stock, None)
+        return CaseWeightedLoss(stock, case_weighted(stock, self.fair_config.loss_terms))
 
     def get_tr_and_val_datasets(self):
         """As nnU-Net's; the fold's cases are known from here on, so the session starts here."""

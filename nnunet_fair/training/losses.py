@@ -72,13 +72,15 @@ class CaseWeightedDiceCE(nn.Module):
 
     Args:
         stock: the loss nnU-Net built.
+        terms: the terms that are weighted, ``both``, ``dice`` or ``ce``; the other one stays nnU-Net's.
 
     Raises:
         NotImplementedError: the cross-entropy has class weights; its mean is then not one over voxels.
     """
 
-    def __init__(self, stock: DC_and_CE_loss) -> None:
+    def __init__(self, stock: DC_and_CE_loss, terms: str = "both") -> None:
         super().__init__()
+        self.terms = terms
         if stock.ce.weight is not None:
             raise NotImplementedError(
                 "Case weights together with class weights in the cross-entropy are not implemented; drop the class "
@@ -104,10 +106,11 @@ class CaseWeightedDiceCE(nn.Module):
         labels = target if mask is None else torch.where(mask, target, 0)
         loss = logits.new_zeros((), dtype=torch.float32)
         if self.weight_dice != 0:
-            loss = loss + self.weight_dice * self.dice(logits, labels, mask, weights)
+            loss = loss + self.weight_dice * self.dice(logits, labels, mask, _for_term("dice", self.terms, weights))
         if self.weight_ce != 0:
             voxels = self.ce(logits, target[:, 0])  # 0 where the label is ignored
             n_valid = voxels.numel() if mask is None else mask.sum().clamp_min(1)
+            weights = _for_term("ce", self.terms, weights)
             loss = loss + self.weight_ce * (weights * voxels.flatten(1).sum(1)).sum() / n_valid
         return loss
 
@@ -117,10 +120,12 @@ class CaseWeightedDiceBCE(nn.Module):
 
     Args:
         stock: the loss nnU-Net built.
+        terms: the terms that are weighted, ``both``, ``dice`` or ``ce``; the other one stays nnU-Net's.
     """
 
-    def __init__(self, stock: DC_and_BCE_loss) -> None:
+    def __init__(self, stock: DC_and_BCE_loss, terms: str = "both") -> None:
         super().__init__()
+        self.terms = terms
         self.dice = CaseWeightedDice(stock.dc)
         self.ce = copy.copy(stock.ce)
         self.ce.reduction = "none"
@@ -141,19 +146,26 @@ class CaseWeightedDiceBCE(nn.Module):
         """
         mask = ~target[:, -1:].bool() if self.use_ignore_label else None
         regions = target[:, :-1] if self.use_ignore_label else target
-        dice = self.dice(logits, regions, mask, weights)
+        dice = self.dice(logits, regions, mask, _for_term("dice", self.terms, weights))
         voxels = self.ce(logits, regions.float())
         # nnU-Net divides by the voxels of all regions without, and by the valid voxels with an ignore label
         n_valid = voxels.numel() if mask is None else mask.sum().clamp_min(1e-8)
         voxels = voxels if mask is None else voxels * mask
+        weights = _for_term("ce", self.terms, weights)
         return self.weight_ce * (weights * voxels.flatten(1).sum(1)).sum() / n_valid + self.weight_dice * dice
 
 
-def case_weighted(stock: nn.Module) -> nn.Module:
+def _for_term(term: str, terms: str, weights: Tensor) -> Tensor:
+    """The weights of one of the loss's terms: all 1 where only the other term is weighted."""
+    return weights if terms in ("both", term) else torch.ones_like(weights)
+
+
+def case_weighted(stock: nn.Module, terms: str = "both") -> nn.Module:
     """The case-weighted counterpart of a loss nnU-Net built.
 
     Args:
         stock: ``DC_and_CE_loss`` or ``DC_and_BCE_loss``, bare or in a ``DeepSupervisionWrapper``.
+        terms: the terms that are weighted, ``both``, ``dice`` or ``ce``.
 
     Returns:
         A module called as ``loss(output, target, weights)``; under deep supervision with three lists.
@@ -162,11 +174,11 @@ def case_weighted(stock: nn.Module) -> nn.Module:
         NotImplementedError: another loss.
     """
     if isinstance(stock, DeepSupervisionWrapper):
-        return DeepSupervisionWrapper(case_weighted(stock.loss), stock.weight_factors)
+        return DeepSupervisionWrapper(case_weighted(stock.loss, terms), stock.weight_factors)
     if isinstance(stock, DC_and_CE_loss):
-        return CaseWeightedDiceCE(stock)
+        return CaseWeightedDiceCE(stock, terms)
     if isinstance(stock, DC_and_BCE_loss):
-        return CaseWeightedDiceBCE(stock)
+        return CaseWeightedDiceBCE(stock, terms)
     raise NotImplementedError(
         f"Case weights are implemented for nnU-Net's Dice + cross-entropy losses, not for {type(stock).__name__}; set "
         '"act_on": "sampling" in the plans\' section "nnunet_fair" to use them with any loss.'

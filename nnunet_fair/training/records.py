@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "fair_weights.csv"
 HISTORY_FILE = "fair_history.csv"
 PROGRESS_FILE = "fair_progress.png"
-HISTORY_COLUMNS = ("epoch", "subgroup", "n", "support", "mean_score", "divergence", "t")
+HISTORY_COLUMNS = ("epoch", "subgroup", "n", "support", "mean_score", "divergence", "t", "probability")
 HISTORY_SUBGROUPS = 50
 """Subgroups written to the history at a refresh, the most negatively divergent first."""
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, for the colour-blind
@@ -66,8 +66,8 @@ class FairRecords:
             # a kill may have cut the last line short
             rows = pd.read_csv(history, on_bad_lines="skip", dtype={"subgroup": str}, keep_default_na=False)
             epochs = pd.to_numeric(rows["epoch"], errors="coerce")
-            kept = rows[(epochs <= last_epoch) & (rows["t"].notna())]
-            for column in ("epoch", "n", "support", "mean_score", "divergence", "t"):
+            kept = rows[(epochs <= last_epoch) & (rows[HISTORY_COLUMNS[-1]].notna())]
+            for column in [name for name in HISTORY_COLUMNS if name != "subgroup"]:
                 kept = kept.assign(**{column: pd.to_numeric(kept[column], errors="coerce")})
             kept = kept.astype({"epoch": int, "n": int})
         self._history = kept

@@ -6,6 +6,7 @@ The trainer's mixin talks to nnU-Net; everything it needs to know about the pati
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +76,9 @@ class FairSession:
         metadata = chosen_attributes(metadata, config.attributes)
         self._announce(metadata, scorable)
         self._metadata_hash = metadata_hash(metadata.reindex(sorted({*self._train_ids, *scorable})))
-        self._finder = SubgroupFinder(metadata.reindex(list(scorable)), metadata.reindex(list(self._train_ids)), config)
+        self.finder = SubgroupFinder(metadata.reindex(list(scorable)), metadata.reindex(list(self._train_ids)), config)
         self._scores = RunningCaseScores(scorable, n_classes, decay=config.score_decay, score_class=config.score_class)
-        self._records = FairRecords(folder)
+        self.records = FairRecords(folder)
         self._weights = dict.fromkeys(self._train_ids, 1.0)
         self.identifiers = SampledIdentifiers(self._train_ids)
         self.last_refresh: Refresh | None = None
@@ -111,6 +112,11 @@ class FairSession:
         """Each training case's weight w, by case ID."""
         return dict(self._weights)
 
+    @property
+    def scores(self) -> pd.Series:
+        """The running score of every case that may be scored, NaN where it has none yet, indexed by case ID."""
+        return self._scores.scores()
+
     def effective_weights(self, case_ids: Sequence[str]) -> list[float] | None:
         """What the losses of a batch's cases are multiplied by.
 
@@ -128,6 +134,12 @@ class FairSession:
         weights = [self._effective(str(case_id)) for case_id in case_ids]
         if self.config.act_on == "both":
             weights = [weight**0.5 for weight in weights]
+        if self.config.loss_scale == "batch":
+            mean = sum(weights) / len(weights)
+            weights = [weight / mean for weight in weights]
+        elif self.config.loss_scale == "max":
+            largest = max(map(self._effective, self._train_ids)) ** (0.5 if self.config.act_on == "both" else 1.0)
+            weights = [weight / largest for weight in weights]
         return None if all(weight == 1.0 for weight in weights) else weights
 
     def _effective(self, case_id: str) -> float:
@@ -153,15 +165,23 @@ class FairSession:
         self._scores.end_epoch(gather)
         if not self.config.refreshes_at(next_epoch, num_epochs):
             return False
-        refresh = self._finder.refresh(self._scores.scores())
+        refresh = self._smoothed(self.finder.refresh(self._scores.scores()))
         self._set_weights(dict(zip(self._train_ids, map(float, refresh.weights), strict=True)))
         self.last_refresh = refresh
         self._report(next_epoch, refresh)
         if self._writes:
-            self._records.write(next_epoch, refresh, self._train_ids)
-            if self._records.n_refreshes <= _ALWAYS_PLOTTED or self._records.n_refreshes % _PLOTTED_EVERY == 0:
-                self._records.plot()
+            self.records.write(next_epoch, refresh, self._train_ids)
+            if self.records.n_refreshes <= _ALWAYS_PLOTTED or self.records.n_refreshes % _PLOTTED_EVERY == 0:
+                self.records.plot()
         return True
+
+    def _smoothed(self, refresh: Refresh) -> Refresh:
+        """The refresh with the share ``smoothing`` of the weights in force."""
+        kept = self.config.smoothing
+        if kept == 0:
+            return refresh
+        former = np.array([self._weights[case_id] for case_id in self._train_ids])
+        return replace(refresh, weights=kept * former + (1 - kept) * refresh.weights)
 
     def _set_weights(self, weights: Mapping[str, float]) -> None:
         self._weights = dict(weights)
@@ -202,7 +222,7 @@ class FairSession:
                     "and no scores"
                 )
             if self._writes:
-                self._records.begin(epoch if epoch > 0 else None)
+                self.records.begin(epoch if epoch > 0 else None)
             return
         if state.metadata_sha256 != self._metadata_hash:
             message = (
@@ -218,13 +238,13 @@ class FairSession:
         self._scores.load_state(state.counts)
         self._set_weights({case_id: state.weights.get(case_id, 1.0) for case_id in self._train_ids})
         if self._writes:
-            self._records.begin(epoch, state.weight_range)
+            self.records.begin(epoch, state.weight_range)
         self._log(f"nnunet-fair: continuing with the scores and weights saved for epoch {epoch}")
 
     def finish(self) -> None:
         """Draw the last state of the records, at the end of the training."""
         if self._writes:
-            self._records.plot()
+            self.records.plot()
 
     def before_checkpoint(self, checkpoint: str, next_epoch: int) -> None:
         """Save the state for a checkpoint about to be written, see ``state.save_state``."""
@@ -233,7 +253,7 @@ class FairSession:
             metadata_sha256=self._metadata_hash,
             counts=self._scores.state(),
             weights=self._weights,
-            weight_range=[list(row) for row in self._records.weight_range],
+            weight_range=[list(row) for row in self.records.weight_range],
         )
         save_state(state, self._folder, checkpoint)
 

@@ -1,8 +1,9 @@
 """From divergences to one weight a training case.
 
-Each case takes the frequent subgroup S* that contains it and has the lowest divergence; how far S* falls short of the
-average becomes the case's weight. Poeta et al., "Divergence-Aware Training with Automatic Subgroup Mitigation for
-Breast Tumor Segmentation" (Deep-Breath at MICCAI 2025) take w = |Δ(S*)|.
+How far a case's subgroups fall short of the average becomes its weight. Either each case takes the frequent subgroup S*
+that contains it and has the lowest divergence, as Poeta et al. do ("Divergence-Aware Training with Automatic Subgroup
+Mitigation for Breast Tumor Segmentation", Deep-Breath at MICCAI 2025; they take w = |Δ(S*)|), or the shortfall is
+averaged over all subgroups by the evidence for each, see ``evidence``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import pandas as pd
 
 from nnunet_fair.data.subgroups import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
 from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.evidence import MISSING, membership_probability, subgroup_evidence
+
+SMALL_SHORTFALL = 0.001
+"""A case whose subgroups make it expect less than a tenth of a Dice point below average is named in none."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,7 +29,9 @@ class Refresh:
         weights: float array of shape (n_train,), one a training case in the order given; mean 1 except under the
             rule ``published``.
         subgroup: each training case's S*, by name, of length n_train; "" for a case in no disadvantaged subgroup.
-        divergence: the table of :func:`subgroup_divergence` over the scored cases, the most negative first.
+        divergence: the table of :func:`subgroup_divergence` over the scored cases, the most negative first, with a
+            further column ``probability``: that the subgroup is the disadvantaged one, see ``evidence``; NaN where the
+            search is for the lowest.
         note: why the weights are neutral, in one sentence; "" where they are not.
     """
 
@@ -109,14 +116,16 @@ class SubgroupFinder:
 
     def __init__(self, cases: pd.DataFrame, train_cases: pd.DataFrame, config: FairConfig) -> None:
         self._cases = cases
-        self._train_cases = train_cases
+        self.train_cases = train_cases
         self._config = config
         self._mined_for: tuple[str, ...] | None = None
         self._subgroups: Subgroups | None = None
         self._train_membership: np.ndarray | None = None
+        self._scored_probability: np.ndarray | None = None
+        self._train_probability: np.ndarray | None = None
 
     def __repr__(self) -> str:
-        return f"SubgroupFinder(n_scorable={len(self._cases)}, n_train={len(self._train_cases)})"
+        return f"SubgroupFinder(n_scorable={len(self._cases)}, n_train={len(self.train_cases)})"
 
     def refresh(self, scores: pd.Series) -> Refresh:
         """Weigh the training cases by what is known now.
@@ -139,13 +148,12 @@ class SubgroupFinder:
         if not spread > 0:
             return self._neutral(f"all {len(scores)} scored cases have the same score", divergence)
 
-        n = divergence["n"].to_numpy(dtype=float)
-        shrunk = divergence["divergence"].to_numpy() * n / (n + self._config.shrinkage)
-        delta = divergence["divergence"].to_numpy() if self._config.rule == "published" else shrunk
-        usable = np.isfinite(delta) & (delta < 0)
-        if self._config.min_t > 0:
-            usable &= np.abs(divergence["t"].to_numpy()) >= self._config.min_t
-        worst, lowest = worst_subgroups(delta, self._train_membership, usable)
+        if self._config.averages:
+            worst, lowest, probability = self._averaged(scores, divergence["t"].to_numpy())
+        else:
+            worst, lowest = self._lowest(divergence)
+            probability = np.nan
+        divergence = divergence.assign(probability=probability)
         names = self._subgroups.names
         return Refresh(
             weights=rule_weights(lowest, spread, self._config),
@@ -154,19 +162,57 @@ class SubgroupFinder:
             note="" if (worst >= 0).any() else "no training case is in a subgroup below average",
         )
 
+    def _averaged(self, scores: pd.Series, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each case's subgroup that contributes most, −1 for none, its expected divergence, and the probabilities."""
+        posterior, shortfall = subgroup_evidence(
+            scores.to_numpy(dtype=float), self._scored_probability, np.array(list(map(len, self._subgroups.itemsets)))
+        )
+        if self._config.min_t > 0:
+            posterior = np.where(np.abs(t) >= self._config.min_t, posterior, 0.0)
+        contribution = self._train_probability * (posterior * shortfall)
+        worst = contribution.argmax(axis=1)
+        told = contribution.max(axis=1) >= SMALL_SHORTFALL
+        return np.where(told, worst, -1), -contribution.sum(axis=1), posterior
+
+    def _lowest(self, divergence: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Each case's subgroup with the lowest divergence after shrinkage, −1 for none, and that divergence."""
+        n = divergence["n"].to_numpy(dtype=float)
+        shrunk = divergence["divergence"].to_numpy() * n / (n + self._config.shrinkage)
+        delta = divergence["divergence"].to_numpy() if self._config.rule == "published" else shrunk
+        usable = np.isfinite(delta) & (delta < 0)
+        if self._config.min_t > 0:
+            usable &= np.abs(divergence["t"].to_numpy()) >= self._config.min_t
+        return worst_subgroups(delta, self._train_membership, usable)
+
     def _mine(self, scored: pd.Index) -> None:
         if self._mined_for == tuple(scored):
             return
+        known = self._cases.reindex(scored)
         self._subgroups = mine_subgroups(
-            self._cases.reindex(scored),
+            self._with_missing(known),
             min_support=self._config.min_support,
             min_cases=self._config.min_cases,
             max_items=self._config.max_items,
         )
-        self._train_membership = subgroup_membership(self._subgroups.itemsets, self._train_cases)
+        itemsets = self._subgroups.itemsets
+        if self._config.averages:
+            self._scored_probability = membership_probability(itemsets, known, known)
+            self._train_probability = membership_probability(itemsets, self.train_cases, self.train_cases)
+        else:
+            self._train_membership = subgroup_membership(itemsets, self._with_missing(self.train_cases))
         self._mined_for = tuple(scored)
 
+    def _with_missing(self, cases: pd.DataFrame) -> pd.DataFrame:
+        """The table with missing values as a group of their own, where the settings ask for it.
+
+        A case without any metadata stays in no group.
+        """
+        if not self._config.missing_as_group:
+            return cases
+        return cases.where(cases.notna() | cases.isna().all(axis=1).to_numpy()[:, None], MISSING)
+
     def _neutral(self, note: str, divergence: pd.DataFrame | None = None) -> Refresh:
-        n_train = len(self._train_cases)
+        n_train = len(self.train_cases)
         empty = subgroup_divergence(Subgroups((), (), np.zeros((0, 0), dtype=bool)), np.zeros(0))
-        return Refresh(np.ones(n_train), ("",) * n_train, empty if divergence is None else divergence, note)
+        table = (empty if divergence is None else divergence).assign(probability=np.nan)
+        return Refresh(np.ones(n_train), ("",) * n_train, table, note)

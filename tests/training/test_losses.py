@@ -123,6 +123,21 @@ def test_a_hand_worked_batch_with_batch_dice():
     assert loss.item() == pytest.approx(expected, abs=1e-7)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_term_alone_can_be_weighted(kind):
+    stock = stock_loss(kind, batch_dice=False)
+    logits, target = batch(kind)
+    weights, ones = torch.tensor([0.5, 2.0, 0.5]), torch.ones(B)
+
+    def loss(terms, weights):
+        return case_weighted(stock, terms)(logits, target, weights).item()
+
+    both, neither = loss("both", weights), loss("both", ones)
+    assert loss("dice", weights) - neither != pytest.approx(0, abs=1e-4)
+    assert loss("ce", weights) - neither != pytest.approx(0, abs=1e-4)
+    assert loss("dice", weights) + loss("ce", weights) - neither == pytest.approx(both, abs=1e-6)
+
+
 def test_ignored_voxels_count_neither_above_nor_below_the_line():
     logits, target = two_voxel_batch()
     target[1, 0, 1] = 3  # one voxel of case 1 is ignored: three valid voxels in the batch

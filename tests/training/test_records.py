@@ -22,7 +22,16 @@ def test_history_and_weights(tmp_path):
     for epoch in (3, 4):
         records.write(epoch, found, ids)
     history = pd.read_csv(tmp_path / "fair_history.csv")
-    assert list(history.columns) == ["epoch", "subgroup", "n", "support", "mean_score", "divergence", "t"]
+    assert list(history.columns) == [
+        "epoch",
+        "subgroup",
+        "n",
+        "support",
+        "mean_score",
+        "divergence",
+        "t",
+        "probability",
+    ]
     assert history["epoch"].tolist() == [3, 3, 4, 4]
     assert history["subgroup"].tolist()[:2] == ["group=g0, =x", "group=g1, =x"]  # the worst first
     assert history["divergence"].tolist()[:2] == pytest.approx([-0.005, 0.005])

@@ -14,8 +14,9 @@ METADATA = pd.DataFrame({"g": ["x", "x", "y", "y", "x", "y"]}, index=[*TRAIN, *V
 
 def session(tmp_path, metadata=METADATA, n_classes: int = 1, **settings) -> FairSession:
     lines = []
+    plain = {"search": "lowest", "strength": 4.0, "alpha": 0.5, "act_on": "loss", "loss_scale": "mean"}
     made = FairSession(
-        config=FairConfig(**{"min_cases": 2, "warmup_epochs": 1, "shrinkage": 0.0, **settings}),
+        config=FairConfig(**{**plain, "min_cases": 2, "warmup_epochs": 1, "shrinkage": 0.0, **settings}),
         metadata=metadata,
         train_ids=TRAIN,
         val_ids=VAL,
@@ -55,6 +56,36 @@ def test_alpha_mixes_the_unweighted_loss_in(tmp_path, alpha):
     made.end_epoch(1, 10)
     expected = [alpha + (1 - alpha) * 5 / 3, alpha + (1 - alpha) / 3]
     assert (made.effective_weights(["t0", "t2"]) or [1.0, 1.0]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        ("mean", [4 / 3, 2 / 3]),
+        ("batch", [4 / 3, 2 / 3]),  # of these two the mean is 1 already
+        ("max", [1.0, 0.5]),
+    ],
+)
+def test_what_the_weights_of_a_loss_are_divided_by(tmp_path, scale, expected):
+    made = session(tmp_path, loss_scale=scale)
+    made.begin(0)
+    score(made, SCORES)
+    made.end_epoch(1, 10)
+    assert made.effective_weights(["t0", "t2"]) == pytest.approx(expected)
+    of_two_alike = made.effective_weights(["t2", "t3"])
+    assert (of_two_alike or [1.0, 1.0]) == pytest.approx([1.0, 1.0] if scale == "batch" else [expected[1]] * 2)
+
+
+def test_smoothing_keeps_a_share_of_the_former_weights(tmp_path):
+    made = session(tmp_path, smoothing=0.75)
+    made.begin(0)
+    score(made, SCORES)
+    made.end_epoch(1, 10)
+    once = {"t0": 0.75 + 0.25 * 5 / 3, "t2": 0.75 + 0.25 / 3}
+    assert {case_id: made.weights[case_id] for case_id in once} == pytest.approx(once)
+    made.end_epoch(2, 10)
+    assert made.weights["t0"] == pytest.approx(0.75 * once["t0"] + 0.25 * 5 / 3)
+    assert np.mean(list(made.weights.values())) == pytest.approx(1.0)
 
 
 def test_sampling_and_both_share_the_same_expected_weight(tmp_path):

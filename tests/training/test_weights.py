@@ -14,6 +14,11 @@ def frame(rows: dict) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").astype(object)
 
 
+def lowest(**settings) -> FairConfig:
+    """Settings for cohorts of a few cases, each case taking its lowest subgroup."""
+    return FairConfig(**{"search": "lowest", "strength": 4.0, "min_cases": 2, **settings})
+
+
 def test_worst_subgroup_of_each_case():
     membership = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=bool)
     worst, lowest = worst_subgroups(np.array([-0.1, -0.3, 0.2]), membership, np.array([True, True, True]))
@@ -61,7 +66,7 @@ def test_a_refresh_by_hand():
     # four cases of group x score 0.2, four of y 0.6: mean 0.4, Δ(x) = −0.2, σ = 0.2;
     # shrunk by n / (n + 4) = ½ to −0.1: w = 1 + 4 · 0.1 / 0.2 = 3 for x, 1 for y, mean 2 → 1.5 and 0.5
     cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
-    finder = SubgroupFinder(cases, cases, FairConfig(min_cases=2, shrinkage=4.0))
+    finder = SubgroupFinder(cases, cases, lowest(shrinkage=4.0))
     refresh = finder.refresh(pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index))
     assert refresh.weights.tolist() == pytest.approx([1.5] * 4 + [0.5] * 4)
     assert refresh.subgroup == ("group=x",) * 4 + ("",) * 4
@@ -74,7 +79,7 @@ def test_weights_go_by_case_id_and_cases_without_metadata_are_neutral():
     cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
     train = cases.reindex(["c7", "unknown", "c0"])
     scores = pd.Series({f"c{i}": 0.2 if i < 4 else 0.6 for i in reversed(range(8))})
-    refresh = SubgroupFinder(cases, train, FairConfig(min_cases=2, shrinkage=0.0)).refresh(scores)
+    refresh = SubgroupFinder(cases, train, lowest(shrinkage=0.0)).refresh(scores)
     # 1, 1 and min(5, 1 + 4 · 0.2 / 0.2) = 5: mean 7/3
     assert refresh.weights.tolist() == pytest.approx([3 / 7, 3 / 7, 15 / 7])
     assert refresh.subgroup == ("", "", "group=x")
@@ -101,8 +106,8 @@ def test_a_group_missing_among_the_scored_falls_back_to_its_parent():
 def test_min_t_ignores_what_may_be_chance():
     cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
     scores = pd.Series([0.1, 0.9, 0.2, 0.6, 0.1, 0.9, 0.3, 0.8], index=cases.index)
-    assert SubgroupFinder(cases, cases, FairConfig(min_cases=2)).refresh(scores).note == ""
-    strict = SubgroupFinder(cases, cases, FairConfig(min_cases=2, min_t=2.0)).refresh(scores)
+    assert SubgroupFinder(cases, cases, lowest()).refresh(scores).note == ""
+    strict = SubgroupFinder(cases, cases, lowest(min_t=2.0)).refresh(scores)
     assert strict.weights.tolist() == [1.0] * 8
     assert strict.note == "no training case is in a subgroup below average"
 
@@ -135,7 +140,63 @@ def test_a_subgroup_larger_than_half_the_cohort():
     # 6 of 8 score 0.4, 2 score 0.8: mean 0.5, Δ(x) = −0.1, σ = √0.03; w = 1 + 4·0.1/0.1732 = 3.309 for x, 1 for y
     cases = frame({f"c{i}": {"group": "x" if i < 6 else "y"} for i in range(8)})
     scores = pd.Series([0.4] * 6 + [0.8] * 2, index=cases.index)
-    refresh = SubgroupFinder(cases, cases, FairConfig(min_cases=2, shrinkage=0.0)).refresh(scores)
+    refresh = SubgroupFinder(cases, cases, lowest(shrinkage=0.0)).refresh(scores)
     x = 1 + 4 * 0.1 / 0.03**0.5
     mean = (6 * x + 2) / 8
     assert refresh.weights.tolist() == pytest.approx([x / mean] * 6 + [1 / mean] * 2)
+
+
+def test_averaging_finds_a_conjunction_that_lowest_divergence_dilutes():
+    # only old and dense cases score low: their parents "old" and "dense" fall short because they contain them
+    rows = {f"c{i}": {"age": ["old", "young"][i % 2], "density": ["d", "a"][i // 2 % 2]} for i in range(80)}
+    cases = frame(rows)
+    planted = (cases["age"] == "old") & (cases["density"] == "d")
+    noise = np.random.default_rng(0).normal(0, 0.08, 80)
+    scores = pd.Series(np.where(planted, 0.5, 0.8) + noise, index=cases.index)
+
+    def ratio(search: str) -> tuple[float, pd.Series]:
+        refresh = SubgroupFinder(cases, cases, lowest(search=search, shrinkage=5.0)).refresh(scores)
+        half = refresh.weights[((cases["age"] == "old") ^ (cases["density"] == "d")).to_numpy()]
+        return refresh.weights[planted].mean() / half.mean(), refresh.divergence.set_index("subgroup")["probability"]
+
+    averaged, probability = ratio("averaged")
+    diluted, nothing = ratio("lowest")
+    assert averaged > 4 > diluted
+    assert probability.idxmax() == "age=old, density=d" and probability.max() > 0.99
+    assert nothing.isna().all()
+
+
+def test_averaging_is_closer_to_neutral_where_scores_are_noise():
+    spread = {"averaged": [], "lowest": []}
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        cases = frame({f"c{i}": {"a": f"v{rng.integers(3)}", "b": f"v{rng.integers(4)}"} for i in range(120)})
+        scores = pd.Series(rng.uniform(0.4, 0.9, 120), index=cases.index)
+        for search, spreads in spread.items():
+            refresh = SubgroupFinder(cases, cases, lowest(search=search, shrinkage=5.0)).refresh(scores)
+            spreads.append(refresh.weights.std())
+    assert np.median(spread["averaged"]) < 0.5 * np.median(spread["lowest"])
+
+
+def test_min_t_holds_for_averages_too():
+    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
+    scores = pd.Series([0.1, 0.9, 0.2, 0.6, 0.1, 0.9, 0.3, 0.8], index=cases.index)
+    assert SubgroupFinder(cases, cases, lowest(search="averaged")).refresh(scores).weights.std() > 0
+    strict = SubgroupFinder(cases, cases, lowest(search="averaged", min_t=2.0)).refresh(scores)
+    assert strict.weights.tolist() == [1.0] * 8
+
+
+@pytest.mark.parametrize("search", ["averaged", "lowest"])
+def test_cases_without_a_value_are_a_group_where_asked(search):
+    rows = {f"c{i}": {"age": "old" if i % 2 else "young", "menopause": None if i < 6 else "post"} for i in range(20)}
+    cases = frame({**rows, "unknown": {"age": None, "menopause": None}})
+    noise = np.random.default_rng(0).normal(0, 0.02, 21)
+    scores = pd.Series([0.2] * 6 + [0.7] * 14 + [0.7], index=cases.index) + noise
+
+    def subgroups(missing_as_group: bool) -> dict[str, str]:
+        settings = lowest(search=search, missing_as_group=missing_as_group)
+        return dict(zip(cases.index, SubgroupFinder(cases, cases, settings).refresh(scores).subgroup, strict=True))
+
+    assert "menopause=(missing)" in subgroups(True)["c0"]
+    assert "menopause=(missing)" not in subgroups(False)["c0"]
+    assert subgroups(True)["unknown"] == ""  # nothing at all is known: neutral, as announced in the log

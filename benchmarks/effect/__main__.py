@@ -1,0 +1,44 @@
+"""The effect study.
+
+    python -m benchmarks.effect --quick          two cohorts with a learnable disparity, 5 seeds: 20 minutes on 2 cores
+    python -m benchmarks.effect                  the study of docs/effect.md: about two hours on 2 cores
+    python -m benchmarks.effect --full           larger network and cohorts, all methods: a GPU, or a long night
+    python -m benchmarks.effect --report-only    tables and figures of what is done
+
+Stop it at any time and start it again: finished runs are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.effect.scale import LARGE, SMALL
+from benchmarks.effect.study import FULL, QUICK, STUDY, conduct
+from benchmarks.effect.summary import summarise
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a small part of the study")
+    size.add_argument("--full", action="store_true", help="the study at a more realistic size")
+    parser.add_argument("-o", type=Path, default=Path("effect_study"), metavar="FOLDER", help="default: effect_study")
+    parser.add_argument("-np", type=int, default=2, metavar="N", help="trainings at a time (default 2)")
+    parser.add_argument("--report-only", action="store_true", help="train nothing")
+    args = parser.parse_args()
+    parts, scale = (FULL, LARGE) if args.full else (QUICK if args.quick else STUDY, SMALL)
+    work = args.o.absolute() / ("full" if args.full else "small")
+    os.environ.setdefault("nnUNet_def_n_proc", "1")
+    failed = [] if args.report_only else conduct(parts, scale, work, args.np)
+    for line in summarise(work, parts, work / "report"):
+        print(line)
+    print(f"{len(failed)} runs failed" if failed else f"tables, figures and comparisons: {work / 'report'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Which runs a study consists of, and doing them: resumable, several at a time."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmarks.effect.cohorts import KINDS, START, Cohort, prepare
+from benchmarks.effect.methods import METHODS
+from benchmarks.effect.runs import CASES, Run, execute, train_start
+from benchmarks.effect.scale import Scale
+
+CONTROLS = ("balanced", "noise")
+INDEPENDENT_OF_METADATA = ("stock", "oracle")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of runs: every combination.
+
+    Attributes:
+        kinds: cohorts.
+        missing: how metadata goes missing.
+        methods: keys of ``METHODS``.
+        n_seeds: seeds 0 to n_seeds − 1.
+    """
+
+    kinds: tuple[str, ...]
+    missing: tuple[str, ...]
+    methods: tuple[str, ...]
+    n_seeds: int
+
+    def runs(self) -> Iterator[Run]:
+        """The block's runs, seed by seed."""
+        for seed in range(self.n_seeds):
+            for kind in self.kinds:
+                for missing in self.missing:
+                    for method in self.methods:
+                        yield Run(kind, missing, method, seed)
+
+
+LEARNABLE = ("distinct", "intersection")
+QUICK = (Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),)
+STUDY = (
+    Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 6),
+    Part(CONTROLS, ("none",), ("stock", "sampling"), 5),
+    Part(LEARNABLE, ("none",), ("loss_batch",), 5),
+    Part(LEARNABLE, ("random", "not-at-random"), ("sampling",), 4),
+    Part(("small",), ("none",), ("stock", "sampling", "oracle"), 3),
+    Part(LEARNABLE, ("none",), ("sampling_lowest", "sampling_smooth", "inverse", "dro", "published", "loss_sharp"), 3),
+    Part(LEARNABLE, ("none",), ("oracle_loss", "oracle_loss_batch"), 2),
+)
+FULL = (
+    Part(tuple(kind for kind in KINDS if kind != START), ("none",), tuple(METHODS), 10),
+    Part(LEARNABLE, ("random", "not-at-random"), ("sampling", "sampling_known", "loss_batch"), 10),
+)
+
+
+def all_runs(parts: Sequence[Part]) -> list[Run]:
+    """Every run of a study once, in order; stock and oracle do not read the metadata and run with it complete only."""
+    runs = dict.fromkeys(run for part in parts for run in part.runs())
+    return [run for run in runs if run.missing == "none" or run.method not in INDEPENDENT_OF_METADATA]
+
+
+def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -> list[str]:
+    """Prepare the cohorts and do every run that is not done yet.
+
+    Args:
+        parts: the study.
+        scale: its size.
+        work: the study's folder; what is complete in it is kept.
+        n_processes: trainings at a time, one thread each on the CPU.
+
+    Returns:
+        A sentence for each run that failed; the others are done.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    runs = all_runs(parts)
+    cohorts: dict[str, Cohort] = {}
+    for kind in dict.fromkeys([START, *(run.kind for run in runs)]):
+        print(f"cohort {kind}", flush=True)
+        cohorts[kind] = prepare(work, kind, scale, max(2, n_processes))
+        if kind == START:
+            train_start(cohorts[kind], scale, work)
+    todo = [(run, cohorts[run.kind], scale, work) for run in runs if not (run.folder(work) / CASES).is_file()]
+    print(f"{len(runs)} runs, {len(runs) - len(todo)} of them done before", flush=True)
+    os.environ["OMP_NUM_THREADS"] = "1" if scale.device == "cpu" else "8"
+    failed = []
+    with get_context("spawn").Pool(n_processes) as pool, tqdm(total=len(todo), unit="run") as bar:
+        for failure in pool.imap_unordered(_attempt, todo):
+            bar.update()
+            if failure:
+                tqdm.write(failure)
+                failed.append(failure)
+    return failed
+
+
+def _attempt(arguments: tuple[Run, Cohort, Scale, Path]) -> str:
+    """Do one run; returns why it failed, or nothing, so that one failure does not end the study."""
+    try:
+        execute(*arguments)
+    except Exception:
+        return f"{arguments[0]} failed:\n{traceback.format_exc()}"
+    return ""
+
+
+def finished(work: Path, parts: Sequence[Part]) -> list[Run]:
+    """The study's runs that have scores."""
+    return [run for run in all_runs(parts) if (run.folder(work) / CASES).is_file()]

@@ -1,0 +1,185 @@
+"""From finished runs to tables and figures: every method against stock nnU-Net, by ``nnunet_fair compare``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from benchmarks.effect.cohorts import cohort_at
+from benchmarks.effect.figures import draw_effects, draw_weights
+from benchmarks.effect.methods import METHODS
+from benchmarks.effect.runs import CASES, TRACE, Run
+from benchmarks.effect.study import INDEPENDENT_OF_METADATA, Part, finished
+from nnunet_fair.data.fair_cases import read_fair_cases
+from nnunet_fair.files import write_csv, write_text
+
+RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
+PLANTED = "planted"
+STATISTICS = ("mean_dsc", "worst_group_dsc", "mean_best_group_dsc", "performance", "fairness", "ranking")
+
+
+def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
+    """Write ``runs.csv``, ``comparisons.csv``, ``tables.md``, the figures and one comparison's report each.
+
+    Args:
+        work: the study's folder.
+        parts: the study.
+        output: folder to write to.
+
+    Returns:
+        The lines of ``tables.md``.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    runs = finished(work, parts)
+    per_run = pd.DataFrame([run_row(run, work) for run in runs])
+    write_csv(per_run, output / RUNS)
+    rows = []
+    for (kind, missing, method), seeds in _by_method(runs).items():
+        stock = [seed for seed in seeds if Run(kind, "none", "stock", seed) in set(runs)]
+        if method != "stock" and stock:
+            rows.append(compare_method(kind, missing, method, stock, work, output, per_run))
+    if not rows:
+        return ["no method has a run with the same seed as a stock run yet"]
+    comparisons = pd.DataFrame(rows)
+    write_csv(comparisons, output / COMPARISONS)
+    draw_effects(comparisons, per_run, output / "effects.png")
+    draw_weights(runs, work, output / "weights.png")
+    lines = tables(comparisons)
+    write_text("\n".join(lines) + "\n", output / TABLES)
+    return lines
+
+
+def _by_method(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[int]]:
+    seeds: dict[tuple[str, str, str], list[int]] = {}
+    for run in runs:
+        seeds.setdefault((run.kind, run.missing, run.method), []).append(run.seed)
+    return {key: sorted(values) for key, values in seeds.items()}
+
+
+def run_row(run: Run, work: Path) -> dict:
+    """One run in a row: mean DSC of all test cases, of the planted group and of the others, and the weight ratio.
+
+    The weight ratio is the planted group's mean weight over the others', averaged over the last half of the epochs.
+    """
+    folder = run.folder(work)
+    cases = pd.read_csv(folder / CASES)
+    group = cases["group"] == 1
+    weights = pd.read_csv(folder / TRACE).set_index("epoch")
+    inside = [case_id in cohort_at(work, run.kind).group() for case_id in weights.columns]
+    late = weights.iloc[len(weights) // 2 :]
+    ratio = late.loc[:, inside].mean(axis=1) / late.loc[:, [not member for member in inside]].mean(axis=1)
+    return {
+        **vars(run),
+        "mean_dsc": round(cases["dsc"].mean(), 4),
+        "group_dsc": round(cases.loc[group, "dsc"].mean(), 4),
+        "others_dsc": round(cases.loc[~group, "dsc"].mean(), 4),
+        "failures": int((cases["dsc"] < 0.1).sum()),
+        "weight_ratio": round(float(ratio.mean()), 3),
+    }
+
+
+def compare_method(
+    kind: str, missing: str, method: str, seeds: Sequence[int], work: Path, output: Path, per_run: pd.DataFrame
+) -> dict:
+    """Compare a method with stock nnU-Net on the same seeds, by the command a user types; differences are in DSC."""
+    cohort = cohort_at(work, kind)
+    table = output / "metadata" / kind / "fair_cases.csv"
+    if not table.is_file():
+        table.parent.mkdir(parents=True, exist_ok=True)
+        complete = read_fair_cases(cohort.metadata("none"))
+        complete[PLANTED] = np.where(complete.index.isin(cohort.group()), "group", "others")
+        write_csv(complete.rename_axis("case_id").reset_index(), table)
+    folder = output / "comparisons" / f"{kind}-{missing}" / method
+    done = subprocess.run(
+        [
+            *("nnunet_fair", "compare", "--paired-seeds", "-m", str(table), "-o", str(folder), "--overlays", "0"),
+            *("--name-a", "stock nnU-Net", "--name-b", METHODS[method].label, "--max-items", "2"),
+            *("-a", *(str(Run(kind, "none", "stock", seed).folder(work)) for seed in seeds)),
+            *("-b", *(str(Run(kind, missing, method, seed).folder(work)) for seed in seeds)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"nnunet_fair compare failed for {kind}, {missing}, {method}:\n{done.stdout}{done.stderr}")
+    document = json.loads((folder / "comparison.json").read_text())
+    subgroups = pd.read_csv(folder / "subgroups.csv").set_index("subgroup")
+    row = {"kind": kind, "missing": missing, "method": method, "n_seeds": len(seeds)}
+    for name in STATISTICS:
+        statistic = document["statistics"][name]
+        low, high = (p if b is None else b for p, b in zip(statistic["percentile"], statistic["bca"], strict=True))
+        row |= {name: statistic["difference"], f"{name}_low": low, f"{name}_high": high}
+    for part in ("group", "others"):
+        found = subgroups.loc[f"{PLANTED}={part}"]
+        row |= {
+            f"{part}_dsc": found["difference"],
+            f"{part}_dsc_low": found["difference_low"],
+            f"{part}_dsc_high": found["difference_high"],
+        }
+    by_seed = seed_differences(per_run, kind, missing, method)
+    row |= {
+        "group_dsc_median": by_seed.median(),
+        "seeds_better": int((by_seed > 0).sum()),
+        "seed_low": _t_interval(by_seed)[0],
+        "seed_high": _t_interval(by_seed)[1],
+        "weight_ratio": _mean(per_run, kind, missing, method, "weight_ratio"),
+        "levelling": document["levelling_down"]["sentence"].split(":")[0],
+    }
+    return row
+
+
+def seed_differences(per_run: pd.DataFrame, kind: str, missing: str, method: str, what: str = "group_dsc") -> pd.Series:
+    """A method minus stock nnU-Net, seed by seed."""
+    chosen = per_run[per_run["kind"] == kind].set_index("seed")
+    own = chosen[(chosen["method"] == method) & (chosen["missing"] == missing)][what]
+    return (own - chosen[chosen["method"] == "stock"][what]).dropna()
+
+
+def _mean(per_run: pd.DataFrame, kind: str, missing: str, method: str, what: str) -> float:
+    chosen = (per_run["kind"] == kind) & (per_run["missing"] == missing) & (per_run["method"] == method)
+    return float(per_run.loc[chosen, what].mean())
+
+
+def _t_interval(values: pd.Series) -> tuple[float, float]:
+    """95 % interval of the mean over the seeds alone (Student's t)."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+    return float(low), float(high)
+
+
+def tables(comparisons: pd.DataFrame) -> list[str]:
+    """Markdown: one table a cohort; Dice points ×100, differences from stock nnU-Net with 95 % intervals."""
+    lines = []
+    oracle = comparisons[comparisons["method"] == "oracle"].set_index("kind")["group_dsc"]
+    for (kind, missing), rows in comparisons.groupby(["kind", "missing"], sort=False):
+        lines += [
+            f"### {kind}, metadata missing: {missing}",
+            "",
+            "| method | seeds | planted group | of the oracle's gain | seeds better | others | mean DSC | "
+            "worst group | fairness | ranking | weight ratio |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for row in rows.sort_values("group_dsc", ascending=False).itertuples():
+            share = ""
+            if kind in oracle.index and oracle[kind] > 0 and row.method not in INDEPENDENT_OF_METADATA:
+                share = f"{100 * row.group_dsc / oracle[kind]:.0f} %"
+            cells = [METHODS[row.method].label, str(row.n_seeds), _cell(row, "group_dsc"), share]
+            cells += [f"{row.seeds_better} of {row.n_seeds}"]
+            cells += [_cell(row, name) for name in ("others_dsc", "mean_dsc", "worst_group_dsc", "fairness", "ranking")]
+            lines.append("| " + " | ".join([*cells, f"{row.weight_ratio:.2f}"]) + " |")
+        lines.append("")
+    return lines
+
+
+def _cell(row, name: str) -> str:
+    """``+3.1 (1.0 to 5.2)`` in hundredths, with a proper minus."""
+    value, low, high = (100 * getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")

@@ -1,0 +1,106 @@
+"""Which subgroup is the disadvantaged one? The scores' evidence for each, instead of a single lowest mean.
+
+Of a hundred frequent subgroups some diverge by chance, and the parents of a disadvantaged conjunction diverge because
+they contain it. So each subgroup S is a hypothesis, "the cases of S score lower by a constant, the others alike", and
+is weighed by how well it explains all scores: with RSS₀ the residual sum of squares of one mean for all and RSS_S that
+of one mean for S and one for the others, its log marginal likelihood over the hypothesis of no disadvantage is
+n/2 · ln(RSS₀/RSS_S) − ½ ln n (the Bayesian information criterion; Schwarz, Annals of Statistics 1978; Kass and Raftery,
+JASA 1995). A conjunction that explains more than its parents takes their evidence, and a parent that explains more than
+its parts keeps it. Averages over the hypotheses (Hoeting et al., "Bayesian Model Averaging", Statistical Science 1999)
+change little where the evidence is weak and sharpen as it grows.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.data.subgroups import Itemset
+
+MISSING = "(missing)"
+"""The value of an item that stands for "not known"."""
+
+PRIOR_OF_NONE = 1 / 6
+"""Prior probability that no subgroup is disadvantaged; the rest is shared equally by the itemset sizes, and within a
+size by its subgroups."""
+
+
+def membership_probability(itemsets: tuple[Itemset, ...], cases: pd.DataFrame, reference: pd.DataFrame) -> np.ndarray:
+    """How likely each case belongs to each subgroup, given what is known of it.
+
+    A case with a known value that contradicts the itemset has 0, one with all of its values 1. Where some are missing
+    and none contradicts, it is the share of the subgroup's cases among those reference cases that have the same known
+    values and know the others. The item with the value ``MISSING`` is held by the cases that have none. A
+    case of which nothing is known is in no subgroup.
+
+    Args:
+        itemsets: the subgroups, of length n_subgroups.
+        cases: attribute table of shape (n_cases, n_attributes), missing values NaN.
+        reference: attribute table the shares are taken from.
+
+    Returns:
+        Float array of shape (n_cases, n_subgroups) with values in [0, 1].
+    """
+    probability = np.zeros((len(cases), len(itemsets)))
+    for column, itemset in enumerate(itemsets):
+        holds, known = _items(itemset, cases)
+        holds_there, known_there = _items(itemset, reference)
+        for missing in itertools.product((False, True), repeat=len(itemset)):
+            absent = np.array(missing)
+            fits = (known == ~absent).all(axis=1) & holds[:, ~absent].all(axis=1)
+            if not fits.any():
+                continue
+            comparable = known_there[:, absent].all(axis=1) & holds_there[:, ~absent].all(axis=1)
+            if comparable.any():
+                probability[fits, column] = holds_there[comparable].all(axis=1).mean()
+    probability[cases.isna().all(axis=1).to_numpy()] = 0.0
+    return probability
+
+
+def _items(itemset: Itemset, cases: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each case has each item's value, and whether it has any, each of shape (n_cases, n_items)."""
+    holds, known = [], []
+    for attribute, value in itemset:
+        absent = cases[attribute].isna().to_numpy()
+        about_absence = value == MISSING
+        holds.append(absent if about_absence else (cases[attribute] == value).to_numpy(dtype=bool, na_value=False))
+        known.append(np.ones(len(cases), dtype=bool) if about_absence else ~absent)
+    return np.column_stack(holds), np.column_stack(known)
+
+
+def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The posterior probability that each subgroup is the disadvantaged one, and how far it falls short.
+
+    Args:
+        scores: float array of shape (n_cases,), without NaN, higher is better.
+        membership: float array of shape (n_cases, n_subgroups), the probability of membership (0 or 1 where known);
+            the scores are regressed on it.
+        sizes: number of items of each subgroup, int array of shape (n_subgroups,).
+
+    Returns:
+        Posterior probabilities, float array of shape (n_subgroups,), which sum to less than 1, the rest being the
+        probability of no disadvantage; and the shortfall below the mean of all scores, ≥ 0, of the same shape. A
+        subgroup that scores higher than the others has 0 for both.
+    """
+    n_cases = len(scores)
+    deviation = scores - scores.mean()
+    centred = membership - membership.mean(axis=0)
+    spread = (centred**2).sum(axis=0)
+    covariance = deviation @ centred
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.where(spread > 0, covariance / spread, 0.0)
+        total = (deviation**2).sum()
+        residual = np.maximum(total - slope * covariance, 1e-12 * total)
+        log_factor = n_cases / 2 * np.log(total / residual) - 0.5 * np.log(n_cases)
+    lower = slope < 0
+    # prior: the same for every number of items, so that many conjunctions do not outvote a few single attributes
+    _, which, count = np.unique(sizes, return_inverse=True, return_counts=True)
+    prior = (1 - PRIOR_OF_NONE) / (len(count) * count[which]) if len(sizes) else np.zeros(0)
+    log_joint = np.where(lower & (spread > 0), np.log(np.maximum(prior, 1e-300)) + log_factor, -np.inf)
+    largest = max(float(log_joint.max(initial=-np.inf)), np.log(PRIOR_OF_NONE))
+    joint = np.exp(log_joint - largest)
+    posterior = joint / (joint.sum() + np.exp(np.log(PRIOR_OF_NONE) - largest))
+    shortfall = np.where(lower, -slope * (1 - membership.mean(axis=0)), 0.0)
+    return posterior, shortfall

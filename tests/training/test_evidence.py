@@ -1,0 +1,91 @@
+"""The evidence for each subgroup, worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnunet_fair.training.evidence import MISSING, PRIOR_OF_NONE, membership_probability, subgroup_evidence
+
+
+def frame(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["age", "density"], index=[f"c{i}" for i in range(len(rows))], dtype=object)
+
+
+def test_membership_by_hand():
+    reference = frame([("old", "d"), ("old", "d"), ("old", "a"), ("young", "d"), ("young", "a"), (None, "d")])
+    cases = frame([("old", "d"), ("old", "a"), ("old", None), (None, "d"), (None, None), (None, "a")])
+    itemsets = ((("age", "old"),), (("age", "old"), ("density", "d")))
+    found = membership_probability(itemsets, cases, reference)
+    # age=old is known of five: 3 of 5. Both: of 3 old with known density 2 are d; of 3 d with known age 2 are old.
+    # Of (None, None) nothing is known: it is in no subgroup
+    assert found[:, 0].tolist() == pytest.approx([1, 1, 1, 3 / 5, 0, 3 / 5])
+    assert found[:, 1].tolist() == pytest.approx([1, 0, 2 / 3, 2 / 3, 0, 0])
+
+
+def test_nothing_comparable_is_no_member():
+    reference = frame([("old", None), ("young", None)])
+    cases = frame([("old", None)])
+    assert membership_probability(((("age", "old"), ("density", "d")),), cases, reference).tolist() == [[0.0]]
+
+
+def test_not_known_is_a_value_that_every_case_has_or_has_not():
+    cases = frame([("old", "d"), (None, "d"), (None, None), ("old", None)])
+    itemsets = ((("age", MISSING),), (("age", MISSING), ("density", "d")))
+    found = membership_probability(itemsets, cases, cases)
+    assert found[:, 0].tolist() == [0, 1, 0, 0]  # of the third case nothing is known
+    assert found[:, 1].tolist() == [0, 1, 0, 0]
+
+
+def test_evidence_by_hand():
+    # one subgroup of two of four cases: 0.2 and 0.4 against 0.6 and 0.8. Mean 0.5, RSS0 = 0.2, RSS_S = 0.04
+    scores = np.array([0.2, 0.4, 0.6, 0.8])
+    membership = np.array([[1.0], [1.0], [0.0], [0.0]])
+    posterior, shortfall = subgroup_evidence(scores, membership, np.array([1]))
+    factor = (0.2 / 0.04) ** 2 / 2  # n / 2 = 2, and the square root of n = 4 for the further parameter
+    odds = factor * (1 - PRIOR_OF_NONE) / PRIOR_OF_NONE
+    assert posterior.tolist() == pytest.approx([odds / (1 + odds)])
+    assert shortfall.tolist() == pytest.approx([0.2])  # 0.5 − 0.3
+
+
+def test_who_scores_higher_has_no_shortfall():
+    posterior, shortfall = subgroup_evidence(
+        np.array([0.9, 0.8, 0.1, 0.2]), np.array([[1.0], [1], [0], [0]]), np.ones(1)
+    )
+    assert posterior.tolist() == [0.0] and shortfall.tolist() == [0.0]
+
+
+def test_uncertain_membership_counts_in_part():
+    # the third case is in the subgroup with probability one half and scores half-way: the line fits exactly
+    scores, membership = np.array([0.2, 0.8, 0.5]), np.array([[1.0], [0.0], [0.5]])
+    posterior, shortfall = subgroup_evidence(scores, membership, np.array([1]))
+    assert shortfall.tolist() == pytest.approx([0.3])
+    assert posterior[0] > 0.99
+
+
+def test_no_subgroup_and_a_subgroup_of_everybody():
+    posterior, shortfall = subgroup_evidence(np.array([0.1, 0.9]), np.zeros((2, 0)), np.zeros(0))
+    assert posterior.shape == shortfall.shape == (0,)
+    posterior, shortfall = subgroup_evidence(np.array([0.1, 0.9]), np.ones((2, 1)), np.ones(1))
+    assert posterior.tolist() == [0.0] and shortfall.tolist() == [0.0]
+
+
+@given(
+    scores=st.lists(st.floats(0, 1), min_size=4, max_size=30),
+    seed=st.integers(0, 1000),
+)
+def test_probabilities_are_probabilities(scores, seed):
+    membership = np.random.default_rng(seed).integers(0, 2, (len(scores), 5)).astype(float)
+    posterior, shortfall = subgroup_evidence(np.array(scores), membership, np.array([1, 1, 2, 2, 2]))
+    assert (posterior >= 0).all() and posterior.sum() <= 1 + 1e-9
+    assert (shortfall >= 0).all() and (shortfall <= 1).all()
+
+
+def test_evidence_grows_with_the_cases():
+    def probability(n: int) -> float:
+        membership = (np.arange(n) % 4 == 0).astype(float)[:, None]
+        scores = 0.7 - 0.1 * membership[:, 0] + np.random.default_rng(3).normal(0, 0.1, n)
+        return float(subgroup_evidence(scores, membership, np.ones(1))[0][0])
+
+    assert probability(20) < 0.9 < probability(200)
