@@ -47,11 +47,12 @@ class InverseFrequency:
     """
 
     def __init__(self, train_cases: pd.DataFrame) -> None:
-        shares = [
-            (column := train_cases[name].astype(object).fillna("(missing)")).map(column.value_counts(normalize=True))
-            for name in train_cases.columns
-        ]
-        self._weights = np.mean([1 / (share.to_numpy(dtype=float) * share.nunique()) for share in shares], axis=0)
+        per_attribute = []
+        for name in train_cases.columns:
+            groups = train_cases[name].astype(object).fillna("(missing)")
+            share = groups.map(groups.value_counts(normalize=True)).to_numpy(dtype=float)
+            per_attribute.append(1 / (share * groups.nunique()))
+        self._weights = np.mean(per_attribute, axis=0)
 
     def refresh(self, scores: pd.Series) -> Refresh:
         """The same weights whatever the scores."""

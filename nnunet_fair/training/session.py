@@ -121,7 +121,9 @@ class FairSession:
         """What the losses of a batch's cases are multiplied by.
 
         L = α·L_seg + (1 − α)·L_div (Poeta et al. 2025) weighs a case by α + (1 − α)·w. Where the weights act on loss
-        and sampling both, each takes the square root, so that the expected gradient is the same.
+        and sampling both, each takes the square root, so that the expected gradient is the same. With ``loss_scale``
+        ``batch`` the weights of a batch are divided by their mean, so that no step is larger than nnU-Net's; ``max``
+        divides by the largest weight of any training case.
 
         Args:
             case_ids: the batch's cases, of length B.
@@ -134,7 +136,7 @@ class FairSession:
         weights = [self._effective(str(case_id)) for case_id in case_ids]
         if self.config.act_on == "both":
             weights = [weight**0.5 for weight in weights]
-        if self.config.loss_scale == "batch":
+        if self.config.loss_scale == "batch" and len(weights) > 1:  # a batch of one would always weigh 1
             mean = sum(weights) / len(weights)
             weights = [weight / mean for weight in weights]
         elif self.config.loss_scale == "max":

@@ -60,7 +60,7 @@ def test_six_epochs_find_and_weight_subgroups(tiny_dataset):
 
 
 def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "alpha": 0.0})
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "loss_scale": "mean"})
     trainer.on_train_start()
     batch = next(trainer.dataloader_train)
     first, second = map(str, batch["keys"])
@@ -82,7 +82,7 @@ def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
 
 
 def test_weights_go_by_case_id_whatever_the_order_of_the_batch(tiny_dataset):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "alpha": 0.0})
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "loss_scale": "mean"})
     trainer.on_train_start()
     ids = list(trainer.fair_session.weights)
     trainer.fair_session._set_weights({case_id: 1.0 + number for number, case_id in enumerate(ids)})
@@ -173,7 +173,7 @@ def test_the_mixin_extends_another_nnunet_trainer(tiny_dataset):
 def test_sampling_reaches_worker_processes(tiny_dataset, monkeypatch):
     dataset = tiny_dataset()
     monkeypatch.setenv("nnUNet_n_proc_DA", "2")
-    trainer = dataset.trainer(nnUNetTrainerFairDivSampling, settings={**SETTINGS, "alpha": 0.0})
+    trainer = dataset.trainer(nnUNetTrainerFairDivSampling, settings={**SETTINGS, "loss_scale": "mean"})
     trainer.on_train_start()
     try:
         ids = list(trainer.fair_session.weights)

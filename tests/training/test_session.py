@@ -74,6 +74,8 @@ def test_what_the_weights_of_a_loss_are_divided_by(tmp_path, scale, expected):
     assert made.effective_weights(["t0", "t2"]) == pytest.approx(expected)
     of_two_alike = made.effective_weights(["t2", "t3"])
     assert (of_two_alike or [1.0, 1.0]) == pytest.approx([1.0, 1.0] if scale == "batch" else [expected[1]] * 2)
+    # a batch of one, as each of two GPUs has at nnU-Net's batch size of 2
+    assert made.effective_weights(["t2"]) == pytest.approx([expected[1]])
 
 
 def test_smoothing_keeps_a_share_of_the_former_weights(tmp_path):
