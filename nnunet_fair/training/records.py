@@ -23,7 +23,7 @@ HISTORY_FILE = "fair_history.csv"
 PROGRESS_FILE = "fair_progress.png"
 HISTORY_COLUMNS = ("epoch", "subgroup", "n", "support", "mean_score", "divergence", "t", "probability")
 HISTORY_SUBGROUPS = 50
-"""Subgroups written to the history at a refresh, the most negatively divergent first."""
+"""Subgroups written to the history at a refresh: those most probably disadvantaged, else the lowest."""
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, for the colour-blind
 
 
@@ -82,7 +82,10 @@ class FairRecords:
             refresh: what the refresh found.
             train_ids: the training cases in the order of ``refresh.weights``.
         """
-        rows = refresh.divergence.head(HISTORY_SUBGROUPS).assign(epoch=epoch)[list(HISTORY_COLUMNS)]
+        rows = refresh.divergence
+        if rows["probability"].notna().any():
+            rows = rows.loc[rows["probability"].nlargest(HISTORY_SUBGROUPS).index.sort_values()]
+        rows = rows.head(HISTORY_SUBGROUPS).assign(epoch=epoch)[list(HISTORY_COLUMNS)]
         with (self._folder / HISTORY_FILE).open("a", encoding="utf-8", newline="") as file:
             rows.to_csv(file, header=False, index=False)
         self._history = rows if self._history.empty else pd.concat([self._history, rows], ignore_index=True)

@@ -199,12 +199,17 @@ class FairSession:
             return
         self._log(
             f"nnunet-fair: weights for epoch {epoch}: {refresh.weights.min():.2f} to {refresh.weights.max():.2f}, "
-            f"{sum(map(bool, refresh.subgroup))} of {len(self._train_ids)} cases in a subgroup below average; lowest:"
+            f"{sum(map(bool, refresh.subgroup))} of {len(self._train_ids)} cases in a subgroup below average; "
+            f"{'most probably disadvantaged' if self.config.averages else 'lowest'}:"
         )
-        for row in refresh.divergence.head(_LOGGED_SUBGROUPS).itertuples():
+        told = refresh.divergence
+        if self.config.averages:
+            told = told.sort_values("probability", ascending=False, kind="stable")
+        for row in told.head(_LOGGED_SUBGROUPS).itertuples():
+            probability = f", probability {row.probability:.2f}" if self.config.averages else ""
             self._log(
                 f"nnunet-fair:   {row.subgroup} (n = {row.n}, DSC {row.mean_score:.3f}, divergence "
-                f"{row.divergence:+.3f}, t = {row.t:.1f})"
+                f"{row.divergence:+.3f}, t = {row.t:.1f}{probability})"
             )
 
     def begin(self, epoch: int) -> None:

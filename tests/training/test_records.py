@@ -40,6 +40,26 @@ def test_history_and_weights(tmp_path):
     assert weights.set_index("case_id")["weight"].to_dict() == pytest.approx(dict(zip(ids, found.weights, strict=True)))
 
 
+def test_of_many_subgroups_the_most_probable_are_kept(tmp_path):
+    names = [f"g{i % 60:02d}" for i in range(240)]
+    cases = pd.DataFrame(
+        {"group": names, "half": ["left" if i % 60 < 30 else "right" for i in range(240)]}, dtype=object
+    )
+    cases.index = [f"c{i}" for i in range(240)]
+    # every g00 to g29 scores lower, because "left" does: of more than 90 subgroups "left" is the most probable, and
+    # more than 50 single groups and conjunctions have a lower mean
+    scores = pd.Series([0.5 - 0.001 * (i % 60) if i % 60 < 30 else 0.8 for i in range(240)], index=cases.index)
+    found = SubgroupFinder(cases, cases, FairConfig(min_cases=2, min_support=0.001)).refresh(scores)
+    assert len(found.divergence) > 90
+    records = FairRecords(tmp_path)
+    records.begin(None)
+    records.write(1, found, list(cases.index))
+    history = pd.read_csv(tmp_path / "fair_history.csv")
+    assert len(history) == 50
+    assert history.loc[history["probability"].idxmax(), "subgroup"] == "half=left"
+    assert history["divergence"].is_monotonic_increasing
+
+
 def test_a_history_is_taken_up_at_its_epoch(tmp_path):
     records = FairRecords(tmp_path)
     records.begin(None)

@@ -181,6 +181,16 @@ def test_the_log_names_the_lowest_subgroups_but_no_case(tmp_path):
     assert not any(case_id in repr(made) for case_id in TRAIN)
 
 
+def test_the_log_names_the_most_probable_subgroup(tmp_path):
+    made = session(tmp_path, search="averaged")
+    made.begin(0)
+    score(made, SCORES)
+    made.end_epoch(1, 10)
+    text = "\n".join(made.lines)
+    assert "most probably disadvantaged:" in text
+    assert "g=x (n = 2, DSC 0.200, divergence -0.200" in text and "probability 1.00" in text
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
