@@ -26,7 +26,14 @@ class Method:
     argument: float = 0.0
 
 
-_NEW = {"search": "averaged", "missing_as_group": True, "strength": 8.0, "max_weight": 5.0, "alpha": 0.0}
+_NEW = {
+    "search": "averaged",
+    "missing_as_group": True,
+    "strength": 16.0,
+    "max_weight": 5.0,
+    "smoothing": 0.8,
+    "alpha": 0.0,
+}
 """What the study tests as FairDiv, written out so that a change of the defaults does not change the study."""
 _FORMER = {"search": "lowest", "missing_as_group": False, "strength": 4.0, "alpha": 0.5, "loss_scale": "mean"}
 """The settings of the first release, from a prototype outside nnU-Net."""
@@ -59,7 +66,9 @@ METHODS = {
         Method("sampling_lowest", "FairDiv sampling, lowest divergence", {**_SAMPLING, "search": "lowest"}),
         Method("sampling_t2", "FairDiv sampling, lowest, |t| ≥ 2", {**_SAMPLING, "search": "lowest", "min_t": 2.0}),
         Method("sampling_known", "FairDiv sampling, known values only", {**_SAMPLING, "missing_as_group": False}),
-        Method("sampling_smooth", "FairDiv sampling, smoothed", {**_SAMPLING, "smoothing": 0.8}),
+        Method(
+            "sampling_s16", "FairDiv sampling, strength 16, smoothed", {**_SAMPLING, "strength": 16.0, "smoothing": 0.8}
+        ),
         Method("sampling_s4", "FairDiv sampling, strength 4", {**_SAMPLING, "strength": 4.0}),
         Method("sampling_a50", "FairDiv sampling, alpha 0.5", {**_SAMPLING, "alpha": 0.5}),
         Method("sampling_cap3", "FairDiv sampling, cap 3", {**_SAMPLING, "max_weight": 3.0}),

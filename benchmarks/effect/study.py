@@ -48,12 +48,13 @@ class Part:
 LEARNABLE = ("distinct", "intersection")
 QUICK = (Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),)
 STUDY = (
-    Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 6),
+    Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),
     Part(CONTROLS, ("none",), ("stock", "sampling"), 5),
     Part(LEARNABLE, ("none",), ("loss_batch",), 5),
-    Part(LEARNABLE, ("random", "not-at-random"), ("sampling",), 4),
+    Part(LEARNABLE, ("random", "not-at-random"), ("sampling",), 3),
     Part(("small",), ("none",), ("stock", "sampling", "oracle"), 3),
-    Part(LEARNABLE, ("none",), ("sampling_lowest", "sampling_smooth", "inverse", "dro", "published", "loss_sharp"), 3),
+    Part(LEARNABLE, ("none",), ("sampling_s8",), 5),
+    Part(LEARNABLE, ("none",), ("sampling_lowest", "inverse", "dro", "published"), 3),
     Part(LEARNABLE, ("none",), ("oracle_loss", "oracle_loss_batch"), 2),
 )
 FULL = (

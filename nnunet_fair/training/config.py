@@ -46,12 +46,12 @@ class FairConfig:
         "subgroup with the lowest divergence",
     )
     rule: str = _setting("shortfall", "how a divergence becomes a weight: shortfall, exponential or published")
-    strength: float = _setting(8.0, "extra weight a standard deviation of shortfall gives; 0 trains like stock nnU-Net")
+    strength: float = _setting(16.0, "weight added by a standard deviation of shortfall; 0 trains like stock nnU-Net")
     max_weight: float = _setting(5.0, "cap on a weight, before the weights are divided by their mean")
     shrinkage: float = _setting(
         5.0, "cases' worth of zero divergence mixed into each subgroup's, against chance; for the search lowest"
     )
-    smoothing: float = _setting(0.0, "share of the former weights kept at a refresh")
+    smoothing: float = _setting(0.8, "share of the former weights kept at a refresh")
     min_t: float = _setting(0.0, "subgroups whose |t| (Welch, against the other cases) is smaller are ignored")
     alpha: float = _setting(0.0, "share of the unweighted loss: a case's effective weight is alpha + (1 - alpha) w")
     act_on: str = _setting("loss", "where the weights act: loss, sampling (which cases are drawn) or both")

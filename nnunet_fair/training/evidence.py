@@ -12,12 +12,10 @@ change little where the evidence is weak and sharpen as it grows.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.data.subgroups import Itemset
+from nnunet_fair.data.subgroups import Item, Itemset
 
 MISSING = "(missing)"
 """The value of an item that stands for "not known"."""
@@ -43,31 +41,36 @@ def membership_probability(itemsets: tuple[Itemset, ...], cases: pd.DataFrame, r
     Returns:
         Float array of shape (n_cases, n_subgroups) with values in [0, 1].
     """
+    items = sorted({item for itemset in itemsets for item in itemset})
+    own, comparable = ({item: _held(item, table) for item in items} for table in (cases, reference))
     probability = np.zeros((len(cases), len(itemsets)))
     for column, itemset in enumerate(itemsets):
-        holds, known = _items(itemset, cases)
-        holds_there, known_there = _items(itemset, reference)
-        for missing in itertools.product((False, True), repeat=len(itemset)):
-            absent = np.array(missing)
-            fits = (known == ~absent).all(axis=1) & holds[:, ~absent].all(axis=1)
-            if not fits.any():
-                continue
-            comparable = known_there[:, absent].all(axis=1) & holds_there[:, ~absent].all(axis=1)
-            if comparable.any():
-                probability[fits, column] = holds_there[comparable].all(axis=1).mean()
+        whole = (1 << len(itemset)) - 1
+        holds, known = _as_bits(itemset, own)
+        reference_holds, reference_known = _as_bits(itemset, comparable)
+        probability[holds == whole, column] = 1.0
+        for missing in range(1, whole + 1):  # which items are not known, one bit an item
+            fits = (known == whole & ~missing) & (holds == known)
+            if fits.any():
+                alike = (reference_holds | missing == whole) & (reference_known & missing == missing)
+                if alike.any():
+                    probability[fits, column] = (reference_holds[alike] == whole).mean()
     probability[cases.isna().all(axis=1).to_numpy()] = 0.0
     return probability
 
 
-def _items(itemset: Itemset, cases: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each case has each item's value, and whether it has any, each of shape (n_cases, n_items)."""
-    holds, known = [], []
-    for attribute, value in itemset:
-        absent = cases[attribute].isna().to_numpy()
-        about_absence = value == MISSING
-        holds.append(absent if about_absence else (cases[attribute] == value).to_numpy(dtype=bool, na_value=False))
-        known.append(np.ones(len(cases), dtype=bool) if about_absence else ~absent)
-    return np.column_stack(holds), np.column_stack(known)
+def _held(item: Item, cases: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each case has the item's value, and whether that is known, each a bool array of shape (n_cases,)."""
+    attribute, value = item
+    absent = cases[attribute].isna().to_numpy()
+    if value == MISSING:
+        return absent, np.ones(len(cases), dtype=bool)
+    return (cases[attribute] == value).to_numpy(dtype=bool, na_value=False), ~absent
+
+
+def _as_bits(itemset: Itemset, held: dict[Item, tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The items each case has, and those it is known of, one bit an item, each of shape (n_cases,)."""
+    return tuple(sum(held[item][which].astype(int) << bit for bit, item in enumerate(itemset)) for which in (0, 1))
 
 
 def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

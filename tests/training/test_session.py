@@ -14,7 +14,14 @@ METADATA = pd.DataFrame({"g": ["x", "x", "y", "y", "x", "y"]}, index=[*TRAIN, *V
 
 def session(tmp_path, metadata=METADATA, n_classes: int = 1, **settings) -> FairSession:
     lines = []
-    plain = {"search": "lowest", "strength": 4.0, "alpha": 0.5, "act_on": "loss", "loss_scale": "mean"}
+    plain = {
+        "search": "lowest",
+        "strength": 4.0,
+        "alpha": 0.5,
+        "act_on": "loss",
+        "loss_scale": "mean",
+        "smoothing": 0.0,
+    }
     made = FairSession(
         config=FairConfig(**{**plain, "min_cases": 2, "warmup_epochs": 1, "shrinkage": 0.0, **settings}),
         metadata=metadata,
