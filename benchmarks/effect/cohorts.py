@@ -32,9 +32,11 @@ KINDS = {
     "balanced": ("balanced", 11),
     "intersection": ("intersection", 11),
     START: ("balanced", 12),
+    "distinct_fresh": ("distinct", 21),
+    "intersection_fresh": ("intersection", 21),
 }
-"""Each cohort's planted disparity, at its documented strength, and its seed. The last one holds other patients: the
-network every training starts from was trained on it."""
+"""Each cohort's planted disparity, at its documented strength, and its seed. Seed 12: the patients on whom the network
+was trained that every training starts from. Seed 21: patients nobody looked at while the settings were chosen."""
 
 GROUP_FRACTION, TEST_FRACTION = 0.15, 0.5
 MISSING_RATE = 0.25

@@ -66,8 +66,11 @@ METHODS = {
         Method("sampling_lowest", "FairDiv sampling, lowest divergence", {**_SAMPLING, "search": "lowest"}),
         Method("sampling_t2", "FairDiv sampling, lowest, |t| ≥ 2", {**_SAMPLING, "search": "lowest", "min_t": 2.0}),
         Method("sampling_known", "FairDiv sampling, known values only", {**_SAMPLING, "missing_as_group": False}),
+        Method("sampling_s8_smooth", "FairDiv sampling, strength 8", {**_SAMPLING, "strength": 8.0}),
         Method(
-            "sampling_s16", "FairDiv sampling, strength 16, smoothed", {**_SAMPLING, "strength": 16.0, "smoothing": 0.8}
+            "sampling_s8",
+            "FairDiv sampling, strength 8, not smoothed",
+            {**_SAMPLING, "strength": 8.0, "smoothing": 0.0},
         ),
         Method("sampling_s4", "FairDiv sampling, strength 4", {**_SAMPLING, "strength": 4.0}),
         Method("sampling_a50", "FairDiv sampling, alpha 0.5", {**_SAMPLING, "alpha": 0.5}),

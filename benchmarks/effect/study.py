@@ -45,7 +45,7 @@ class Part:
                         yield Run(kind, missing, method, seed)
 
 
-LEARNABLE = ("distinct", "intersection")
+LEARNABLE, FRESH = ("distinct", "intersection"), ("distinct_fresh", "intersection_fresh")
 QUICK = (Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),)
 STUDY = (
     Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),
@@ -53,8 +53,9 @@ STUDY = (
     Part(LEARNABLE, ("none",), ("loss_batch",), 5),
     Part(LEARNABLE, ("random", "not-at-random"), ("sampling",), 3),
     Part(("small",), ("none",), ("stock", "sampling", "oracle"), 3),
+    Part(FRESH, ("none",), ("stock", "sampling"), 4),
     Part(LEARNABLE, ("none",), ("sampling_s8",), 5),
-    Part(LEARNABLE, ("none",), ("sampling_lowest", "inverse", "dro", "published"), 3),
+    Part(LEARNABLE, ("none",), ("sampling_lowest", "inverse", "dro", "published"), 2),
     Part(LEARNABLE, ("none",), ("oracle_loss", "oracle_loss_batch"), 2),
 )
 FULL = (

@@ -26,7 +26,7 @@ STATISTICS = ("mean_dsc", "worst_group_dsc", "mean_best_group_dsc", "performance
 
 
 def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
-    """Write ``runs.csv``, ``comparisons.csv``, ``tables.md``, the figures and one comparison's report each.
+    """Write every run's scores, ``comparisons.csv``, ``tables.md``, the figures and one comparison's report each.
 
     Args:
         work: the study's folder.
@@ -40,6 +40,8 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     runs = finished(work, parts)
     per_run = pd.DataFrame([run_row(run, work) for run in runs])
     write_csv(per_run, output / RUNS)
+    for kind in per_run["kind"].unique():
+        write_csv(case_scores([run for run in runs if run.kind == kind], work), output / f"dsc_{kind}.csv")
     rows = []
     for (kind, missing, method), seeds in _by_method(runs).items():
         stock = [seed for seed in seeds if Run(kind, "none", "stock", seed) in set(runs)]
@@ -83,6 +85,16 @@ def run_row(run: Run, work: Path) -> dict:
         "failures": int((cases["dsc"] < 0.1).sum()),
         "weight_ratio": round(float(ratio.mean()), 3),
     }
+
+
+def case_scores(runs: Sequence[Run], work: Path) -> pd.DataFrame:
+    """DSC of every test case of a cohort, one column a run: ``method, missing, seed``."""
+    columns = {}
+    for run in runs:
+        cases = pd.read_csv(run.folder(work) / CASES).set_index("case_id")
+        columns.setdefault("group", cases["group"])
+        columns[f"{run.method}, {run.missing}, {run.seed}"] = cases["dsc"].round(4)
+    return pd.DataFrame(columns).rename_axis("case_id").reset_index()
 
 
 def compare_method(
