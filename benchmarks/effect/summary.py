@@ -19,6 +19,7 @@ from benchmarks.effect.runs import CASES, TRACE, Run
 from benchmarks.effect.study import INDEPENDENT_OF_METADATA, Part, finished
 from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.files import write_csv, write_text
+from nnunet_fair.training.records import HISTORY_COLUMNS, HISTORY_FILE
 
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
@@ -69,6 +70,8 @@ def run_row(run: Run, work: Path) -> dict:
     """One run in a row: mean DSC of all test cases, of the planted group and of the others, and the weight ratio.
 
     The weight ratio is the planted group's mean weight over the others', averaged over the last half of the epochs.
+    What ``fair_history.csv`` tells without knowing the planted group: the mean probability of the most probable
+    subgroup over the last half of the refreshes, and in which share of them the commonest of these is on top.
     """
     folder = run.folder(work)
     cases = pd.read_csv(folder / CASES)
@@ -84,6 +87,22 @@ def run_row(run: Run, work: Path) -> dict:
         "others_dsc": round(cases.loc[~group, "dsc"].mean(), 4),
         "failures": int((cases["dsc"] < 0.1).sum()),
         "weight_ratio": round(float(ratio.mean()), 3),
+        **_top_subgroup(folder / HISTORY_FILE),
+    }
+
+
+def _top_subgroup(path: Path) -> dict:
+    """The most probable subgroup of the later refreshes: its probability, its name and how steadily it is on top."""
+    history = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(HISTORY_COLUMNS))
+    late = history[history["epoch"] >= history["epoch"].median()].dropna(subset=["probability"])
+    if late.empty:
+        return {"top_subgroup": "", "top_probability": float("nan"), "top_share": float("nan")}
+    top = late.loc[late.groupby("epoch")["probability"].idxmax()]
+    commonest = top["subgroup"].value_counts(normalize=True)
+    return {
+        "top_subgroup": commonest.index[0],
+        "top_probability": round(top["probability"].mean(), 3),
+        "top_share": round(commonest.iloc[0], 3),
     }
 
 

@@ -134,7 +134,9 @@ def test_whose_batches_are_scored(tmp_path, score_cases, training, validation):
 def test_validation_scores_weigh_training_cases(tmp_path):
     metadata = pd.DataFrame({"g": ["x", "x", "y", "y", *"xxyy"]}, index=[*TRAIN, "v0", "v1", "v2", "v3"], dtype=object)
     made = FairSession(
-        config=FairConfig(min_cases=2, warmup_epochs=1, shrinkage=0.0, score_cases="val"),
+        config=FairConfig(
+            search="lowest", min_cases=2, warmup_epochs=1, shrinkage=0.0, smoothing=0.0, score_cases="val"
+        ),
         metadata=metadata,
         train_ids=TRAIN,
         val_ids=["v0", "v1", "v2", "v3"],
