@@ -45,16 +45,17 @@ class Part:
                         yield Run(kind, missing, method, seed)
 
 
-LEARNABLE, FRESH = ("distinct", "intersection"), ("distinct_fresh", "intersection_fresh")
+LEARNABLE = ("distinct", "intersection")
 QUICK = (Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),)
 STUDY = (
     Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),
     Part(CONTROLS, ("none",), ("stock", "sampling"), 5),
     Part(LEARNABLE, ("none",), ("loss_batch",), 5),
-    Part(LEARNABLE, ("random", "not-at-random"), ("sampling",), 3),
-    Part(("small",), ("none",), ("stock", "sampling", "oracle"), 3),
-    Part(FRESH, ("none",), ("stock", "sampling"), 4),
+    Part(LEARNABLE, ("random", "not-at-random"), ("sampling",), 2),
+    Part(("small",), ("none",), ("stock", "sampling", "oracle"), 2),
+    Part(("intersection_fresh",), ("none",), ("stock", "sampling"), 4),
     Part(LEARNABLE, ("none",), ("sampling_s8",), 5),
+    Part(("intersection",), ("none",), ("sampling_s8_smooth",), 4),
     Part(LEARNABLE, ("none",), ("sampling_lowest", "inverse", "dro", "published"), 2),
     Part(LEARNABLE, ("none",), ("oracle_loss", "oracle_loss_batch"), 2),
 )

@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.effect.cohorts import cohort_at
+from benchmarks.effect.cohorts import Cohort, cohort_at
 from benchmarks.effect.figures import draw_effects, draw_weights
 from benchmarks.effect.methods import METHODS
 from benchmarks.effect.runs import CASES, TRACE, Run
@@ -43,20 +44,32 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     write_csv(per_run, output / RUNS)
     for kind in per_run["kind"].unique():
         write_csv(case_scores([run for run in runs if run.kind == kind], work), output / f"dsc_{kind}.csv")
-    rows = []
+    for kind in per_run["kind"].unique():
+        _write_groups(cohort_at(work, kind), output)
+    todo = []
     for (kind, missing, method), seeds in _by_method(runs).items():
-        stock = [seed for seed in seeds if Run(kind, "none", "stock", seed) in set(runs)]
-        if method != "stock" and stock:
-            rows.append(compare_method(kind, missing, method, stock, work, output, per_run))
-    if not rows:
+        paired = [seed for seed in seeds if Run(kind, "none", "stock", seed) in set(runs)]
+        if method != "stock" and paired:
+            todo.append((kind, missing, method, paired, work, output, per_run))
+    if not todo:
         return ["no method has a run with the same seed as a stock run yet"]
-    comparisons = pd.DataFrame(rows)
+    with ThreadPool(2) as pool:  # each waits for a process
+        comparisons = pd.DataFrame(pool.starmap(compare_method, todo))
     write_csv(comparisons, output / COMPARISONS)
     draw_effects(comparisons, per_run, output / "effects.png")
     draw_weights(runs, work, output / "weights.png")
     lines = tables(comparisons)
     write_text("\n".join(lines) + "\n", output / TABLES)
     return lines
+
+
+def _write_groups(cohort: Cohort, output: Path) -> None:
+    """The complete metadata of a cohort with the planted group as one more attribute, for the comparison."""
+    table = read_fair_cases(cohort.metadata("none"))
+    table[PLANTED] = np.where(table.index.isin(cohort.group()), "group", "others")
+    path = output / "metadata" / cohort.kind / "fair_cases.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(table.rename_axis("case_id").reset_index(), path)
 
 
 def _by_method(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[int]]:
@@ -120,13 +133,7 @@ def compare_method(
     kind: str, missing: str, method: str, seeds: Sequence[int], work: Path, output: Path, per_run: pd.DataFrame
 ) -> dict:
     """Compare a method with stock nnU-Net on the same seeds, by the command a user types; differences are in DSC."""
-    cohort = cohort_at(work, kind)
     table = output / "metadata" / kind / "fair_cases.csv"
-    if not table.is_file():
-        table.parent.mkdir(parents=True, exist_ok=True)
-        complete = read_fair_cases(cohort.metadata("none"))
-        complete[PLANTED] = np.where(complete.index.isin(cohort.group()), "group", "others")
-        write_csv(complete.rename_axis("case_id").reset_index(), table)
     folder = output / "comparisons" / f"{kind}-{missing}" / method
     done = subprocess.run(
         [
