@@ -35,7 +35,14 @@ _NEW = {
     "alpha": 0.0,
 }
 """What the study tests as FairDiv, written out so that a change of the defaults does not change the study."""
-_FORMER = {"search": "lowest", "missing_as_group": False, "strength": 4.0, "alpha": 0.5, "loss_scale": "mean"}
+_FORMER = {
+    "search": "lowest",
+    "missing_as_group": False,
+    "strength": 4.0,
+    "alpha": 0.5,
+    "loss_scale": "mean",
+    "smoothing": 0.0,
+}
 """The settings of the first release, from a prototype outside nnU-Net."""
 _SAMPLING, _LOSS = {"act_on": "sampling", **_NEW}, {"act_on": "loss", "loss_scale": "batch", **_NEW}
 _KNOWN = {"alpha": 0.0, "warmup_epochs": 1}
@@ -60,7 +67,9 @@ METHODS = {
         Method("loss_dice", "FairDiv loss, Dice term only", {**_LOSS, "loss_terms": "dice"}),
         Method("loss_sharp", "FairDiv loss, cap 20", {**_LOSS, "strength": 40.0, "max_weight": 20.0}),
         Method("both", "FairDiv, loss and sampling", {**_LOSS, "act_on": "both"}),
-        Method("published", "published rule, loss", {"act_on": "loss", "rule": "published", **_FORMER}),
+        Method(
+            "published", "published rule, loss", {"act_on": "loss", **_FORMER, "rule": "published", "smoothing": 0.8}
+        ),
         Method("sampling_old", "former defaults, sampling", {"act_on": "sampling", **_FORMER}),
         Method("loss_old", "former defaults, loss", {"act_on": "loss", **_FORMER}),
         Method("sampling_lowest", "FairDiv sampling, lowest divergence", {**_SAMPLING, "search": "lowest"}),
