@@ -1,6 +1,6 @@
 """Does a search find the planted group? Every setting of it on the scores that stock trainings recorded.
 
-    python -m benchmarks.effect.detection [-o effect_study]
+    python -m benchmarks.effect.detection [-o effect_study] [--seeds 3]
 
 Trains nothing: the running scores of the study's stock runs are given to the trainer's ``SubgroupFinder`` with each
 setting, and the weights it would have given are told. ``ratio`` is the planted group's mean weight over the others'
@@ -42,10 +42,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
 SOURCES = ("train", "val", "both")
 
 
-def stock_runs(work: Path) -> Iterator[Run]:
-    """The finished stock runs of a study's folder."""
+def stock_runs(work: Path, n_seeds: int) -> Iterator[Run]:
+    """The finished stock runs of a study's folder with the first seeds."""
     for path in sorted(work.glob(f"runs/*-none/stock/seed_*/{SCORES}")):
-        yield Run(path.parents[2].name.removesuffix("-none"), "none", "stock", int(path.parent.name.split("_")[1]))
+        run = Run(path.parents[2].name.removesuffix("-none"), "none", "stock", int(path.parent.name.split("_")[1]))
+        if run.seed < n_seeds:
+            yield run
 
 
 def weights_of(run: Run, work: Path, missing: str, source: str, settings: dict[str, Any]) -> Iterator[pd.Series]:
@@ -60,10 +62,10 @@ def weights_of(run: Run, work: Path, missing: str, source: str, settings: dict[s
         yield pd.Series(finder.refresh(row[scorable]).weights, index=train)
 
 
-def detection_table(work: Path) -> pd.DataFrame:
+def detection_table(work: Path, n_seeds: int) -> pd.DataFrame:
     """One row a cohort, way of missing, source of scores and setting, averaged over seeds and epochs."""
     found = []
-    for run in stock_runs(work):
+    for run in stock_runs(work, n_seeds):
         group = cohort_at(work, run.kind).group()
         for missing in ("none", "random", "not-at-random"):
             for source in SOURCES:
@@ -87,8 +89,10 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", type=Path, default=Path("effect_study"), metavar="FOLDER", help="default: effect_study")
-    work = parser.parse_args().o.absolute() / "small"
-    table = detection_table(work)
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N − 1 (default 3)")
+    args = parser.parse_args()
+    work = args.o.absolute() / "small"
+    table = detection_table(work, args.seeds)
     if table.empty:
         raise SystemExit(f"{work} has no stock run; start python -m benchmarks.effect first")
     (work / "report").mkdir(exist_ok=True)

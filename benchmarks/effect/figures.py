@@ -70,10 +70,10 @@ def draw_weights(runs: Sequence[Run], work: Path, path: Path) -> None:
                 axis.plot(mean.index + 1, mean, color=colour, label=METHODS[method].label)
         axis.axhline(1, color="0.5", linewidth=0.8)
         axis.set_title(f"{kind}, missing: {missing}", fontsize="small")
+        axis.set_xlabel("epoch", fontsize="small")
     for axis in axes[len(blocks) :]:
         axis.set_visible(False)
     handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize="small")
-    figure.supxlabel("epoch", fontsize="small")
     figure.supylabel("weight of the planted group / others", fontsize="small")
     figure.savefig(path, dpi=110)

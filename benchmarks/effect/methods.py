@@ -45,7 +45,7 @@ _FORMER = {
 }
 """The settings of the first release, from a prototype outside nnU-Net."""
 _SAMPLING, _LOSS = {"act_on": "sampling", **_NEW}, {"act_on": "loss", "loss_scale": "batch", **_NEW}
-_KNOWN = {"alpha": 0.0, "warmup_epochs": 1}
+_KNOWN = {"alpha": 0.0, "warmup_epochs": 1, "smoothing": 0.0}
 
 METHODS = {
     method.name: method
@@ -87,7 +87,7 @@ METHODS = {
         Method("sampling_late", "FairDiv sampling, warm-up 8", {**_SAMPLING, "warmup_epochs": 8}),
         Method("sampling_val", "FairDiv sampling, validation scores", {**_SAMPLING, "score_cases": "val"}),
         Method("sampling_both", "FairDiv sampling, pooled scores", {**_SAMPLING, "score_cases": "both"}),
-        Method("inverse", "inverse frequency, sampling", {**_KNOWN, "act_on": "sampling"}, "inverse"),
-        Method("dro", "group DRO, sampling", {"alpha": 0.0, "act_on": "sampling"}, "dro", 0.5),
+        Method("inverse", "inverse frequency, sampling", {**_KNOWN, "smoothing": 0.8, "act_on": "sampling"}, "inverse"),
+        Method("dro", "group DRO, sampling", {"alpha": 0.0, "smoothing": 0.8, "act_on": "sampling"}, "dro", 0.5),
     )
 }

@@ -135,19 +135,11 @@ def compare_method(
     """Compare a method with stock nnU-Net on the same seeds, by the command a user types; differences are in DSC."""
     table = output / "metadata" / kind / "fair_cases.csv"
     folder = output / "comparisons" / f"{kind}-{missing}" / method
-    done = subprocess.run(
-        [
-            *("nnunet_fair", "compare", "--paired-seeds", "-m", str(table), "-o", str(folder), "--overlays", "0"),
-            *("--name-a", "stock nnU-Net", "--name-b", METHODS[method].label, "--max-items", "2"),
-            *("-a", *(str(Run(kind, "none", "stock", seed).folder(work)) for seed in seeds)),
-            *("-b", *(str(Run(kind, missing, method, seed).folder(work)) for seed in seeds)),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(f"nnunet_fair compare failed for {kind}, {missing}, {method}:\n{done.stdout}{done.stderr}")
-    document = json.loads((folder / "comparison.json").read_text())
+    newest = max((Run(kind, missing, method, seed).folder(work) / CASES).stat().st_mtime for seed in seeds)
+    written = folder / "comparison.json"
+    if not written.is_file() or written.stat().st_mtime < newest:
+        _compare(kind, missing, method, seeds, work, table, folder)
+    document = json.loads(written.read_text())
     subgroups = pd.read_csv(folder / "subgroups.csv").set_index("subgroup")
     row = {"kind": kind, "missing": missing, "method": method, "n_seeds": len(seeds)}
     for name in STATISTICS:
@@ -171,6 +163,21 @@ def compare_method(
         "levelling": document["levelling_down"]["sentence"].split(":")[0],
     }
     return row
+
+
+def _compare(kind: str, missing: str, method: str, seeds: Sequence[int], work: Path, table: Path, folder: Path) -> None:
+    done = subprocess.run(
+        [
+            *("nnunet_fair", "compare", "--paired-seeds", "-m", str(table), "-o", str(folder), "--overlays", "0"),
+            *("--name-a", "stock nnU-Net", "--name-b", METHODS[method].label, "--max-items", "2"),
+            *("-a", *(str(Run(kind, "none", "stock", seed).folder(work)) for seed in seeds)),
+            *("-b", *(str(Run(kind, missing, method, seed).folder(work)) for seed in seeds)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"nnunet_fair compare failed for {kind}, {missing}, {method}:\n{done.stdout}{done.stderr}")
 
 
 def seed_differences(per_run: pd.DataFrame, kind: str, missing: str, method: str, what: str = "group_dsc") -> pd.Series:
