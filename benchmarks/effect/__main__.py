@@ -33,6 +33,8 @@ def main() -> int:
     parts, scale = (FULL, LARGE) if args.full else (QUICK if args.quick else STUDY, SMALL)
     work = args.o.absolute() / ("full" if args.full else "small")
     os.environ.setdefault("nnUNet_def_n_proc", "1")
+    # the commands installed beside this Python, also where its environment is not activated
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     failed = [] if args.report_only else conduct(parts, scale, work, args.np)
     for line in summarise(work, parts, work / "report"):
         print(line)

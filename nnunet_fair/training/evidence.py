@@ -30,8 +30,8 @@ def membership_probability(itemsets: tuple[Itemset, ...], cases: pd.DataFrame, r
 
     A case with a known value that contradicts the itemset has 0, one with all of its values 1. Where some are missing
     and none contradicts, it is the share of the subgroup's cases among those reference cases that have the same known
-    values and know the others. The item with the value ``MISSING`` is held by the cases that have none. A
-    case of which nothing is known is in no subgroup.
+    values and know the others. The item with the value ``MISSING`` is held by the cases that have none.
+    A case of which nothing is known is in no subgroup.
 
     Args:
         itemsets: the subgroups, of length n_subgroups.
@@ -41,7 +41,7 @@ def membership_probability(itemsets: tuple[Itemset, ...], cases: pd.DataFrame, r
     Returns:
         Float array of shape (n_cases, n_subgroups) with values in [0, 1].
     """
-    items = sorted({item for itemset in itemsets for item in itemset})
+    items = dict.fromkeys(item for itemset in itemsets for item in itemset)
     own, comparable = ({item: _held(item, table) for item in items} for table in (cases, reference))
     probability = np.zeros((len(cases), len(itemsets)))
     for column, itemset in enumerate(itemsets):
