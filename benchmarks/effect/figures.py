@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.effect.cohorts import cohort_at
 from benchmarks.effect.methods import METHODS
-from benchmarks.effect.runs import TRACE, Run
+from benchmarks.effect.runs import Run, weight_ratio
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 
@@ -57,14 +57,12 @@ def draw_weights(runs: Sequence[Run], work: Path, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(-(-len(blocks) // 4), min(4, len(blocks)), sharex=True, sharey=True, squeeze=False).ravel()
     for axis, (kind, missing) in zip(axes, blocks, strict=False):
-        group = cohort_at(work, kind).group()
+        cohort = cohort_at(work, kind)
         for method, colour in zip(methods, _COLOURS * 3, strict=False):
             traces = []
             for run in runs:
                 if (run.kind, run.missing, run.method) == (kind, missing, method):
-                    weights = pd.read_csv(run.folder(work) / TRACE).set_index("epoch")
-                    inside = weights.columns.isin(group)
-                    traces.append(weights.loc[:, inside].mean(axis=1) / weights.loc[:, ~inside].mean(axis=1))
+                    traces.append(weight_ratio(run, cohort, work))
             if traces:
                 mean = pd.concat(traces, axis=1).mean(axis=1)
                 axis.plot(mean.index + 1, mean, color=colour, label=METHODS[method].label)

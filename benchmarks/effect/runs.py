@@ -45,6 +45,13 @@ class Run:
         return work / "runs" / f"{self.kind}-{self.missing}" / self.method / f"seed_{self.seed}"
 
 
+def weight_ratio(run: Run, cohort: Cohort, work: Path) -> pd.Series:
+    """The planted group's mean weight over the others', by epoch, of a finished run."""
+    weights = pd.read_csv(run.folder(work) / TRACE).set_index("epoch")
+    inside = weights.columns.isin(cohort.group())
+    return weights.loc[:, inside].mean(axis=1) / weights.loc[:, ~inside].mean(axis=1)
+
+
 def training_cases(case_ids: list[str], scale: Scale, seed: int) -> dict[str, list[str]]:
     """The seed's fold: ``n_train`` cases drawn from those available, the others validate."""
     order = np.random.default_rng([seed, 77]).permutation(sorted(case_ids))

@@ -16,7 +16,7 @@ from scipy import stats
 from benchmarks.effect.cohorts import Cohort, cohort_at
 from benchmarks.effect.figures import draw_effects, draw_weights
 from benchmarks.effect.methods import METHODS
-from benchmarks.effect.runs import CASES, TRACE, Run
+from benchmarks.effect.runs import CASES, Run, weight_ratio
 from benchmarks.effect.study import INDEPENDENT_OF_METADATA, Part, finished
 from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.files import write_csv, write_text
@@ -89,17 +89,14 @@ def run_row(run: Run, work: Path) -> dict:
     folder = run.folder(work)
     cases = pd.read_csv(folder / CASES)
     group = cases["group"] == 1
-    weights = pd.read_csv(folder / TRACE).set_index("epoch")
-    inside = [case_id in cohort_at(work, run.kind).group() for case_id in weights.columns]
-    late = weights.iloc[len(weights) // 2 :]
-    ratio = late.loc[:, inside].mean(axis=1) / late.loc[:, [not member for member in inside]].mean(axis=1)
+    ratio = weight_ratio(run, cohort_at(work, run.kind), work)
     return {
         **vars(run),
         "mean_dsc": round(cases["dsc"].mean(), 4),
         "group_dsc": round(cases.loc[group, "dsc"].mean(), 4),
         "others_dsc": round(cases.loc[~group, "dsc"].mean(), 4),
         "failures": int((cases["dsc"] < 0.1).sum()),
-        "weight_ratio": round(float(ratio.mean()), 3),
+        "weight_ratio": round(float(ratio.iloc[len(ratio) // 2 :].mean()), 3),
         **_top_subgroup(folder / HISTORY_FILE),
     }
 
