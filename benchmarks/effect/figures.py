@@ -11,10 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.effect.cohorts import cohort_at
+from benchmarks.effect.differences import seed_differences
 from benchmarks.effect.methods import METHODS
 from benchmarks.effect.runs import Run, weight_ratio
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
+
+_WEIGHTS_DRAWN = ("sampling", "loss_batch", "sampling_s8", "sampling_lowest", "sampling_t2", "sampling_long")
 
 
 def draw_effects(comparisons: pd.DataFrame, per_run: pd.DataFrame, path: Path) -> None:
@@ -32,33 +35,28 @@ def draw_effects(comparisons: pd.DataFrame, per_run: pd.DataFrame, path: Path) -
             value = 100 * rows[f"{what}_dsc"]
             ends = [value - 100 * rows[f"{what}_dsc_low"], 100 * rows[f"{what}_dsc_high"] - value]
             axis.errorbar(value, places, xerr=np.maximum(ends, 0), fmt="o", color=colour, markersize=4, capsize=2)
-            stock = per_run[(per_run["kind"] == kind) & (per_run["method"] == "stock")].set_index("seed")
-            for place, row in zip(places, rows.itertuples(), strict=True):
-                own = per_run[
-                    (per_run["kind"] == kind) & (per_run["missing"] == missing) & (per_run["method"] == row.method)
-                ].set_index("seed")
-                seeds = 100 * (own[f"{what}_dsc"] - stock[f"{what}_dsc"]).dropna()
+            for place, method in zip(places, rows["method"], strict=True):
+                seeds = 100 * seed_differences(per_run, kind, missing, method, f"{what}_dsc")
                 axis.plot(seeds, np.full(len(seeds), place - 0.25), "|", color="0.35", markersize=5)
             axis.set_yticks(places, [METHODS[name].label for name in rows["method"]] if what == "group" else [])
             axis.set_ylim(-0.8, len(rows) - 0.3)
             axis.tick_params(labelsize="small")
         line[0].set_title(f"{kind}, missing: {missing}", fontsize="medium", loc="left")
-    axes[-1][0].set_xlabel("planted group, DSC ×100 minus stock nnU-Net")
-    axes[-1][1].set_xlabel("all others, DSC ×100 minus stock nnU-Net")
+    axes[-1][0].set_xlabel("planted group, DSC ×100 minus stock training")
+    axes[-1][1].set_xlabel("all others, DSC ×100 minus stock training")
     figure.savefig(path, dpi=110)
 
 
 def draw_weights(runs: Sequence[Run], work: Path, path: Path) -> None:
     """How the planted group's weight relative to the others' develops, mean over the seeds."""
-    methods = [name for name in dict.fromkeys(run.method for run in runs) if not METHODS[name].reference]
-    methods = [name for name in methods if name != "stock"]
+    methods = [name for name in _WEIGHTS_DRAWN if any(run.method == name for run in runs)]
     blocks = list(dict.fromkeys((run.kind, run.missing) for run in runs if run.method in methods))
     figure = Figure(figsize=(3.2 * min(4, len(blocks)), 2.7 * -(-len(blocks) // 4) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(-(-len(blocks) // 4), min(4, len(blocks)), sharex=True, sharey=True, squeeze=False).ravel()
     for axis, (kind, missing) in zip(axes, blocks, strict=False):
         cohort = cohort_at(work, kind)
-        for method, colour in zip(methods, _COLOURS * 3, strict=False):
+        for method, colour in zip(methods, _COLOURS, strict=False):
             traces = []
             for run in runs:
                 if (run.kind, run.missing, run.method) == (kind, missing, method):

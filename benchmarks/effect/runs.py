@@ -140,13 +140,15 @@ def _train(run: Run, cohort: Cohort, scale: Scale, work: Path, output: Path):
     plans = {**json.loads((preprocessed / f"{PLANS}.json").read_text()), "continue_training": False}
     dataset_json = json.loads((preprocessed / "dataset.json").read_text())
     trainer = EffectTrainer(plans, "3d_fullres", 0, dataset_json, torch.device(scale.device))
-    trainer.num_epochs = scale.epochs
+    method = METHODS[run.method]
+    trainer.num_epochs = scale.epochs * method.longer
+    trainer.accumulated = method.accumulated
     trainer.num_iterations_per_epoch = scale.iterations
     trainer.num_val_iterations_per_epoch = scale.val_iterations
     trainer.initial_lr = scale.learning_rate
     trainer.disable_checkpointing = True
     trainer.logger.plot_progress_png = lambda folder: None  # takes longer than the epoch
-    trainer.finder_for = lambda cases: _reference(METHODS[run.method], cohort, cases)
+    trainer.finder_for = lambda cases: _reference(method, cohort, cases)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(run.seed)
     trainer.initialize()

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.effect.cohorts import KINDS, START, Cohort, prepare
-from benchmarks.effect.methods import METHODS
+from benchmarks.effect.cohorts import START, Cohort, prepare
+from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK
 from benchmarks.effect.runs import CASES, Run, execute, train_start
 from benchmarks.effect.scale import Scale
 
 CONTROLS = ("balanced", "noise")
-INDEPENDENT_OF_METADATA = ("stock", "oracle")
 
 
 @dataclass(frozen=True)
@@ -46,29 +45,32 @@ class Part:
 
 
 LEARNABLE = ("distinct", "intersection")
-QUICK = (Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),)
+_COMPLETE = ("none",)
+_INCOMPLETE = ("random", "not-at-random")
+QUICK = (Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle"), 5),)
 STUDY = (
-    Part(LEARNABLE, ("none",), ("stock", "sampling", "oracle"), 5),
-    Part(CONTROLS, ("none",), ("stock", "sampling"), 5),
-    Part(LEARNABLE, ("none",), ("loss_batch",), 5),
-    Part(LEARNABLE, ("random", "not-at-random"), ("sampling",), 2),
-    Part(("small",), ("none",), ("stock", "sampling", "oracle"), 2),
-    Part(("intersection_fresh",), ("none",), ("stock", "sampling"), 4),
-    Part(LEARNABLE, ("none",), ("sampling_s8",), 5),
-    Part(("intersection",), ("none",), ("sampling_s8_smooth",), 4),
-    Part(LEARNABLE, ("none",), ("sampling_lowest", "inverse", "dro", "published"), 2),
-    Part(LEARNABLE, ("none",), ("oracle_loss", "oracle_loss_batch"), 2),
+    *QUICK,
+    Part(CONTROLS, _COMPLETE, (STOCK, "sampling"), 10),
+    Part(LEARNABLE, _COMPLETE, CHAPTERS["methods"], 5),
+    Part(LEARNABLE, _INCOMPLETE, ("sampling",), 5),
+    Part(LEARNABLE, ("not-at-random",), ("sampling_known",), 5),
+    Part(("small",), _COMPLETE, (STOCK, "sampling", "oracle"), 5),
+    Part(("intersection_fresh",), _COMPLETE, (STOCK, "sampling"), 5),
+    Part(LEARNABLE, _COMPLETE, CHAPTERS["loss"], 5),
+    Part(LEARNABLE, _COMPLETE, CHAPTERS["settings"], 5),
+    Part(LEARNABLE, _COMPLETE, ("stock_long", *CHAPTERS["long"]), 5),
+    Part(LEARNABLE, _COMPLETE, ("stock_accumulated", *CHAPTERS["accumulated"]), 5),
 )
 FULL = (
-    Part(tuple(kind for kind in KINDS if kind != START), ("none",), tuple(METHODS), 10),
-    Part(LEARNABLE, ("random", "not-at-random"), ("sampling", "sampling_known", "loss_batch"), 10),
+    Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle", "loss_batch"), 5),
+    Part(CONTROLS, _COMPLETE, (STOCK, "sampling"), 5),
 )
 
 
 def all_runs(parts: Sequence[Part]) -> list[Run]:
-    """Every run of a study once, in order; stock and oracle do not read the metadata and run with it complete only."""
+    """Every run of a study once, in order; what does not use the metadata runs with it complete only."""
     runs = dict.fromkeys(run for part in parts for run in part.runs())
-    return [run for run in runs if run.missing == "none" or run.method not in INDEPENDENT_OF_METADATA]
+    return [run for run in runs if run.missing == "none" or METHODS[run.method].uses_metadata]
 
 
 def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -> list[str]:

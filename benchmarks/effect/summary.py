@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from benchmarks.effect.cohorts import Cohort, cohort_at
+from benchmarks.effect.differences import seed_differences, t_interval
 from benchmarks.effect.figures import draw_effects, draw_weights
-from benchmarks.effect.methods import METHODS
+from benchmarks.effect.methods import CHAPTERS, METHODS
 from benchmarks.effect.runs import CASES, Run, weight_ratio
-from benchmarks.effect.study import INDEPENDENT_OF_METADATA, Part, finished
+from benchmarks.effect.study import LEARNABLE, Part, finished
 from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.files import write_csv, write_text
 from nnunet_fair.training.records import HISTORY_COLUMNS, HISTORY_FILE
@@ -48,15 +48,19 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
         _write_groups(cohort_at(work, kind), output)
     todo = []
     for (kind, missing, method), seeds in _by_method(runs).items():
-        paired = [seed for seed in seeds if Run(kind, "none", "stock", seed) in set(runs)]
-        if method != "stock" and paired:
+        baseline = METHODS[method].baseline
+        paired = [seed for seed in seeds if Run(kind, "none", baseline, seed) in set(runs)]
+        if method != baseline and paired:
             todo.append((kind, missing, method, paired, work, output, per_run))
     if not todo:
         return ["no method has a run with the same seed as a stock run yet"]
     with ThreadPool(2) as pool:  # each waits for a process
         comparisons = pd.DataFrame(pool.starmap(compare_method, todo))
     write_csv(comparisons, output / COMPARISONS)
-    draw_effects(comparisons, per_run, output / "effects.png")
+    for chapter, methods in CHAPTERS.items():
+        chosen = comparisons[comparisons["method"].isin(methods)]
+        if len(chosen):
+            draw_effects(chosen, per_run, output / f"{chapter}.png")
     draw_weights(runs, work, output / "weights.png")
     lines = tables(comparisons)
     write_text("\n".join(lines) + "\n", output / TABLES)
@@ -129,7 +133,7 @@ def case_scores(runs: Sequence[Run], work: Path) -> pd.DataFrame:
 def compare_method(
     kind: str, missing: str, method: str, seeds: Sequence[int], work: Path, output: Path, per_run: pd.DataFrame
 ) -> dict:
-    """Compare a method with stock nnU-Net on the same seeds, by the command a user types; differences are in DSC."""
+    """Compare a method with its baseline on the same seeds, by the command a user types; differences are in DSC."""
     table = output / "metadata" / kind / "fair_cases.csv"
     folder = output / "comparisons" / f"{kind}-{missing}" / method
     newest = max((Run(kind, missing, method, seed).folder(work) / CASES).stat().st_mtime for seed in seeds)
@@ -154,8 +158,7 @@ def compare_method(
     row |= {
         "group_dsc_median": by_seed.median(),
         "seeds_better": int((by_seed > 0).sum()),
-        "seed_low": _t_interval(by_seed)[0],
-        "seed_high": _t_interval(by_seed)[1],
+        **dict(zip(("seed_low", "seed_high"), t_interval(by_seed), strict=True)),
         "weight_ratio": _mean(per_run, kind, missing, method, "weight_ratio"),
         "levelling": document["levelling_down"]["sentence"].split(":")[0],
     }
@@ -163,11 +166,12 @@ def compare_method(
 
 
 def _compare(kind: str, missing: str, method: str, seeds: Sequence[int], work: Path, table: Path, folder: Path) -> None:
+    baseline = METHODS[METHODS[method].baseline]
     done = subprocess.run(
         [
             *("nnunet_fair", "compare", "--paired-seeds", "-m", str(table), "-o", str(folder), "--overlays", "0"),
-            *("--name-a", "stock nnU-Net", "--name-b", METHODS[method].label, "--max-items", "2"),
-            *("-a", *(str(Run(kind, "none", "stock", seed).folder(work)) for seed in seeds)),
+            *("--name-a", baseline.label, "--name-b", METHODS[method].label, "--max-items", "2"),
+            *("-a", *(str(Run(kind, "none", baseline.name, seed).folder(work)) for seed in seeds)),
             *("-b", *(str(Run(kind, missing, method, seed).folder(work)) for seed in seeds)),
         ],
         capture_output=True,
@@ -177,31 +181,32 @@ def _compare(kind: str, missing: str, method: str, seeds: Sequence[int], work: P
         sys.exit(f"nnunet_fair compare failed for {kind}, {missing}, {method}:\n{done.stdout}{done.stderr}")
 
 
-def seed_differences(per_run: pd.DataFrame, kind: str, missing: str, method: str, what: str = "group_dsc") -> pd.Series:
-    """A method minus stock nnU-Net, seed by seed."""
-    chosen = per_run[per_run["kind"] == kind].set_index("seed")
-    own = chosen[(chosen["method"] == method) & (chosen["missing"] == missing)][what]
-    return (own - chosen[chosen["method"] == "stock"][what]).dropna()
-
-
 def _mean(per_run: pd.DataFrame, kind: str, missing: str, method: str, what: str) -> float:
     chosen = (per_run["kind"] == kind) & (per_run["missing"] == missing) & (per_run["method"] == method)
     return float(per_run.loc[chosen, what].mean())
 
 
-def _t_interval(values: pd.Series) -> tuple[float, float]:
-    """95 % interval of the mean over the seeds alone (Student's t)."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
-    return float(low), float(high)
-
-
 def tables(comparisons: pd.DataFrame) -> list[str]:
-    """Markdown: one table a cohort; Dice points ×100, differences from stock nnU-Net with 95 % intervals."""
+    """Markdown, Dice points ×100, differences from the baseline with 95 % intervals.
+
+    Args:
+        comparisons: rows of :func:`compare_method`.
+
+    Returns:
+        Lines: for the chapter ``methods`` one table a cohort, for the others one table over the learnable cohorts.
+    """
     lines = []
-    oracle = comparisons[comparisons["method"] == "oracle"].set_index("kind")["group_dsc"]
-    for (kind, missing), rows in comparisons.groupby(["kind", "missing"], sort=False):
+    for chapter, methods in CHAPTERS.items():
+        rows = comparisons[comparisons["method"].isin(methods)]
+        lines += _cohort_tables(rows) if chapter == "methods" else _side_by_side(chapter, rows)
+    others = comparisons[~comparisons["method"].isin(sum(CHAPTERS.values(), ()))]
+    return lines + _cohort_tables(others)
+
+
+def _cohort_tables(rows: pd.DataFrame) -> list[str]:
+    lines = []
+    oracle = rows[rows["method"] == "oracle"].set_index("kind")["group_dsc"]
+    for (kind, missing), block in rows.groupby(["kind", "missing"], sort=False):
         lines += [
             f"### {kind}, metadata missing: {missing}",
             "",
@@ -209,10 +214,10 @@ def tables(comparisons: pd.DataFrame) -> list[str]:
             "worst group | fairness | ranking | weight ratio |",
             "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
-        for row in rows.sort_values("group_dsc", ascending=False).itertuples():
+        for row in block.sort_values("group_dsc", ascending=False).itertuples():
             share = ""
-            if kind in oracle.index and oracle[kind] > 0 and row.method not in INDEPENDENT_OF_METADATA:
-                share = f"{100 * row.group_dsc / oracle[kind]:.0f} %"
+            if row.method != "oracle" and oracle.get(kind, 0) > 0:
+                share = _with_minus(f"{100 * row.group_dsc / oracle[kind]:.0f} %")
             cells = [METHODS[row.method].label, str(row.n_seeds), _cell(row, "group_dsc"), share]
             cells += [f"{row.seeds_better} of {row.n_seeds}"]
             cells += [_cell(row, name) for name in ("others_dsc", "mean_dsc", "worst_group_dsc", "fairness", "ranking")]
@@ -221,7 +226,35 @@ def tables(comparisons: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _side_by_side(chapter: str, rows: pd.DataFrame) -> list[str]:
+    """One table with a group of columns a learnable cohort, in the chapter's own order of methods."""
+    found = {(row.method, row.kind): row for row in rows[rows["missing"] == "none"].itertuples()}
+    kinds = [kind for kind in LEARNABLE if any(kind == other for _, other in found)]
+    if not kinds:
+        return []
+    heads = [
+        f"{kind}: {what}" for kind in kinds for what in ("seeds", "planted group", "mean DSC", "fairness", "weights")
+    ]
+    lines = [f"### {chapter}", "", "| method | " + " | ".join(heads) + " |", "|---" * (1 + len(heads)) + "|"]
+    for method in CHAPTERS[chapter]:
+        cells = []
+        for kind in kinds:
+            row = found.get((method, kind))
+            if row is None:
+                cells += ["", "", "", "", ""]
+                continue
+            cells += [f"{row.seeds_better} of {row.n_seeds}", _cell(row, "group_dsc"), _cell(row, "mean_dsc")]
+            cells += [_cell(row, "fairness"), f"{row.weight_ratio:.2f}"]
+        if any(cells):
+            lines.append("| " + " | ".join([METHODS[method].label, *cells]) + " |")
+    return [*lines, ""]
+
+
 def _cell(row, name: str) -> str:
     """``+3.1 (1.0 to 5.2)`` in hundredths, with a proper minus."""
     value, low, high = (100 * getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
-    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
+    return _with_minus(f"{value:+.1f} ({low:+.1f} to {high:+.1f})")
+
+
+def _with_minus(text: str) -> str:
+    return text.replace("-", "−")

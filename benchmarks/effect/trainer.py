@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pandas as pd
+import torch
 
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
 
@@ -13,13 +15,28 @@ class EffectTrainer(nnUNetTrainerFairDiv):
     """``nnUNetTrainerFairDiv`` that keeps what it knew and did, and may take a reference rule for its finder.
 
     Attributes:
+        accumulated: batches whose gradients are averaged for one step of the optimiser.
         finder_for: gives the rule that stands in the finder's place, from the training cases' attribute table; None for
             the trainer's own.
         seen_scores: running score of every scored case by epoch.
         seen_weights: weight of every training case by epoch.
     """
 
+    accumulated: int = 1
     finder_for: Callable[[pd.DataFrame], object | None]
+
+    def configure_optimizers(self):
+        """As nnU-Net's; steps less often where gradients are accumulated.
+
+        Raises:
+            NotImplementedError: gradients are accumulated in mixed precision, whose scaler would unscale them twice.
+        """
+        optimizer, scheduler = super().configure_optimizers()
+        if self.accumulated > 1:
+            if self.grad_scaler is not None:
+                raise NotImplementedError("accumulated gradients are studied on the CPU only")
+            accumulate_gradients(optimizer, self.accumulated)
+        return optimizer, scheduler
 
     def get_tr_and_val_datasets(self):
         """As the trainer's, with the reference rule in place of the finder where there is one."""
@@ -37,3 +54,27 @@ class EffectTrainer(nnUNetTrainerFairDiv):
         super().on_epoch_end()
         self.seen_scores.append(self.fair_session.scores)
         self.seen_weights.append(dict(self.fair_session.weights))
+
+
+def accumulate_gradients(optimizer: torch.optim.Optimizer, batches: int) -> None:
+    """Let an optimiser step once every so many calls, with the mean of the gradients since its last step.
+
+    nnU-Net clips the gradient before each call at a norm of 12, which the study's gradients stay far below.
+
+    Args:
+        optimizer: changed in place; its ``zero_grad`` then does nothing by itself.
+        batches: calls of ``step`` for one real step.
+    """
+    step, zero_grad = optimizer.step, optimizer.zero_grad
+    calls = count(1)
+
+    def step_now_and_then():
+        if next(calls) % batches == 0:
+            for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
+                if parameter.grad is not None:
+                    parameter.grad /= batches
+            step()
+            zero_grad(set_to_none=True)
+
+    optimizer.step = step_now_and_then
+    optimizer.zero_grad = lambda set_to_none=True: None

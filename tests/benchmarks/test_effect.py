@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from benchmarks.effect.methods import METHODS
+from benchmarks.effect.differences import seed_differences, t_interval
+from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from benchmarks.effect.runs import Run, training_cases
 from benchmarks.effect.scale import LARGE, SMALL
 from benchmarks.effect.study import FULL, QUICK, STUDY, all_runs
-from benchmarks.effect.summary import seed_differences
+from benchmarks.effect.trainer import accumulate_gradients
 from nnunet_fair.training.config import FairConfig
 
 CASES = pd.DataFrame(
@@ -69,8 +71,8 @@ def test_each_run_comes_once_and_the_reference_is_always_there():
         runs = all_runs(parts)
         assert len(runs) == len(set(runs))
         for run in runs:
-            assert Run(run.kind, "none", "stock", run.seed) in runs
-            assert run.missing == "none" or run.method != "stock"
+            assert Run(run.kind, "none", METHODS[run.method].baseline, run.seed) in runs
+            assert run.missing == "none" or run.method not in (STOCK, "oracle")
     assert LARGE.device == "cuda"
 
 
@@ -81,7 +83,36 @@ def test_seed_differences_are_paired():
                 {"kind": "distinct", "missing": "none", "method": "stock", "seed": s, "group_dsc": 0.1 * s}
                 for s in (0, 1)
             ),
-            *({"kind": "distinct", "missing": "random", "method": "m", "seed": s, "group_dsc": 0.5} for s in (1, 2)),
+            *(
+                {"kind": "distinct", "missing": "random", "method": "sampling", "seed": s, "group_dsc": 0.5}
+                for s in (1, 2)
+            ),
         ]
     )
-    assert seed_differences(per_run, "distinct", "random", "m").to_dict() == pytest.approx({1: 0.4})
+    assert seed_differences(per_run, "distinct", "random", "sampling").to_dict() == pytest.approx({1: 0.4})
+
+
+def test_the_interval_over_the_seeds_is_students():
+    # mean 2, standard deviation 1, three seeds: 2 ± 4.3027 / √3
+    assert t_interval(pd.Series([1.0, 2.0, 3.0])) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
+    assert np.isnan(t_interval(pd.Series([1.0]))).all()
+
+
+def test_each_question_has_its_runs_in_the_study():
+    runs = all_runs(STUDY)
+    for methods in CHAPTERS.values():
+        for method in methods:
+            assert {run.seed for run in runs if run.method == method and run.kind == "distinct"} == set(range(5))
+
+
+def test_gradients_are_averaged_over_batches():
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    accumulate_gradients(optimizer, 2)
+    for gradient in ([1.0, 0.0], [3.0, 2.0], [10.0, 10.0]):
+        optimizer.zero_grad(set_to_none=True)
+        (parameter * torch.tensor(gradient)).sum().backward()
+        optimizer.step()
+    # one step with the mean of the first two; the third waits
+    assert parameter.detach().tolist() == [-2.0, -1.0]
+    assert parameter.grad.tolist() == [10.0, 10.0]
