@@ -80,6 +80,8 @@ class FairSession:
         self._scores = RunningCaseScores(scorable, n_classes, decay=config.score_decay, score_class=config.score_class)
         self.records = FairRecords(folder)
         self._weights = dict.fromkeys(self._train_ids, 1.0)
+        self._acting = dict(self._weights)  # what acts in each place: with alpha, and its root where there are two
+        self._largest = 1.0
         self.identifiers = SampledIdentifiers(self._train_ids)
         self.last_refresh: Refresh | None = None
 
@@ -133,19 +135,13 @@ class FairSession:
         """
         if self.config.act_on == "sampling":
             return None
-        weights = [self._effective(str(case_id)) for case_id in case_ids]
-        if self.config.act_on == "both":
-            weights = [weight**0.5 for weight in weights]
+        weights = [self._acting[str(case_id)] for case_id in case_ids]
         if self.config.loss_scale == "batch" and len(weights) > 1:  # a batch of one would always weigh 1
             mean = sum(weights) / len(weights)
             weights = [weight / mean for weight in weights]
         elif self.config.loss_scale == "max":
-            largest = max(map(self._effective, self._train_ids)) ** (0.5 if self.config.act_on == "both" else 1.0)
-            weights = [weight / largest for weight in weights]
+            weights = [weight / self._largest for weight in weights]
         return None if all(weight == 1.0 for weight in weights) else weights
-
-    def _effective(self, case_id: str) -> float:
-        return self.config.alpha + (1.0 - self.config.alpha) * self._weights[case_id]
 
     def add_patches(self, case_ids: Sequence[str], intersection: np.ndarray, total: np.ndarray) -> None:
         """Score a batch, see ``RunningCaseScores.add``."""
@@ -187,11 +183,14 @@ class FairSession:
 
     def _set_weights(self, weights: Mapping[str, float]) -> None:
         self._weights = dict(weights)
+        own = np.array([self._weights[case_id] for case_id in self._train_ids])
+        acting = self.config.alpha + (1.0 - self.config.alpha) * own
+        if self.config.act_on == "both":
+            acting = np.sqrt(acting)
+        self._acting = dict(zip(self._train_ids, map(float, acting), strict=True))
+        self._largest = float(acting.max())
         if self.config.act_on != "loss":
-            effective = np.array([self._effective(case_id) for case_id in self._train_ids])
-            if self.config.act_on == "both":
-                effective = np.sqrt(effective)
-            self.identifiers.set_probabilities(np.maximum(effective / effective.mean(), SAMPLING_FLOOR))
+            self.identifiers.set_probabilities(np.maximum(acting / acting.mean(), SAMPLING_FLOOR))
 
     def _report(self, epoch: int, refresh: Refresh) -> None:
         if refresh.note:

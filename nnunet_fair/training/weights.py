@@ -197,7 +197,12 @@ class SubgroupFinder:
         itemsets = self._subgroups.itemsets
         if self._config.averages:
             self._scored_probability = membership_probability(itemsets, known, known)
-            self._train_probability = membership_probability(itemsets, self.train_cases, self.train_cases)
+            same = known.equals(self.train_cases)  # as with score_cases "train", once every case has been seen
+            self._train_probability = (
+                self._scored_probability
+                if same
+                else membership_probability(itemsets, self.train_cases, self.train_cases)
+            )
         else:
             self._train_membership = subgroup_membership(itemsets, self._with_missing(self.train_cases))
         self._mined_for = tuple(scored)
