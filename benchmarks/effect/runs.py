@@ -22,7 +22,7 @@ from benchmarks.effect.scale import Scale
 from nnunet_fair.files import write_csv, write_json
 
 START_FILE = "start.pth"
-CASES, SCORES, TRACE = "cases.csv", "running_scores.csv", "weights.csv"
+CASES, SCORES, TRACE, RUN = "cases.csv", "running_scores.csv", "weights.csv", "run.json"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,10 @@ def execute(run: Run, cohort: Cohort, scale: Scale, work: Path) -> Path:
         cases.insert(0, "group", cases.index.isin(cohort.group()).astype(int))
         write_csv(cases.rename_axis("case_id").reset_index(), output / CASES)
         times = {"training_s": round(trained - started, 1), "all_s": round(time.monotonic() - started, 1)}
-        write_json({**vars(run), **times}, output / "run.json")
+        norms = dict(zip(("gradient_90", "gradient_max"), np.quantile(trainer.gradient_norms, (0.9, 1)), strict=True))
+        write_json(
+            {**vars(run), **times, **{name: round(float(norm), 3) for name, norm in norms.items()}}, output / RUN
+        )
         shutil.rmtree(done, ignore_errors=True)
         output.replace(done)
     return done
@@ -142,7 +145,7 @@ def _train(run: Run, cohort: Cohort, scale: Scale, work: Path, output: Path):
     trainer = EffectTrainer(plans, "3d_fullres", 0, dataset_json, torch.device(scale.device))
     method = METHODS[run.method]
     trainer.num_epochs = scale.epochs * method.longer
-    trainer.accumulated = method.accumulated
+    trainer.accumulated, trainer.largest_gradient = method.accumulated, method.largest_gradient
     trainer.num_iterations_per_epoch = scale.iterations
     trainer.num_val_iterations_per_epoch = scale.val_iterations
     trainer.initial_lr = scale.learning_rate

@@ -16,7 +16,7 @@ from benchmarks.effect.cohorts import Cohort, cohort_at
 from benchmarks.effect.differences import seed_differences, t_interval
 from benchmarks.effect.figures import draw_effects, draw_weights
 from benchmarks.effect.methods import CHAPTERS, METHODS
-from benchmarks.effect.runs import CASES, Run, weight_ratio
+from benchmarks.effect.runs import CASES, RUN, Run, weight_ratio
 from benchmarks.effect.study import LEARNABLE, Part, finished
 from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.files import write_csv, write_text
@@ -94,6 +94,7 @@ def run_row(run: Run, work: Path) -> dict:
     cases = pd.read_csv(folder / CASES)
     group = cases["group"] == 1
     ratio = weight_ratio(run, cohort_at(work, run.kind), work)
+    noted = json.loads((folder / RUN).read_text())
     return {
         **vars(run),
         "mean_dsc": round(cases["dsc"].mean(), 4),
@@ -101,6 +102,7 @@ def run_row(run: Run, work: Path) -> dict:
         "others_dsc": round(cases.loc[~group, "dsc"].mean(), 4),
         "failures": int((cases["dsc"] < 0.1).sum()),
         "weight_ratio": round(float(ratio.iloc[len(ratio) // 2 :].mean()), 3),
+        **{name: noted.get(name) for name in ("gradient_90", "gradient_max")},
         **_top_subgroup(folder / HISTORY_FILE),
     }
 
