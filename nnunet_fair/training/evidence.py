@@ -12,8 +12,11 @@ change little where the evidence is weak and sharpen as it grows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from nnunet_fair.data.subgroups import Item, Itemset
 
@@ -23,6 +26,26 @@ MISSING = "(missing)"
 PRIOR_OF_NONE = 1 / 6
 """Prior probability that no subgroup is disadvantaged; the rest is shared equally by the itemset sizes, and within a
 size by its subgroups."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the scores say of each subgroup; every array is float, of shape (n_subgroups,).
+
+    Attributes:
+        posterior: probability that the subgroup is the disadvantaged one; they sum to less than 1, the rest being the
+            probability of no disadvantage; 0 for a subgroup that scores higher than the others.
+        shortfall: how far its cases are expected to score below the mean of all, ≥ 0.
+        inside: expected score of its cases.
+        outside: expected score of the others.
+        variance: of the scores around these.
+    """
+
+    posterior: np.ndarray
+    shortfall: np.ndarray
+    inside: np.ndarray
+    outside: np.ndarray
+    variance: np.ndarray
 
 
 def membership_probability(itemsets: tuple[Itemset, ...], cases: pd.DataFrame, reference: pd.DataFrame) -> np.ndarray:
@@ -73,8 +96,8 @@ def _as_bits(itemset: Itemset, held: dict[Item, tuple[np.ndarray, np.ndarray]]) 
     return tuple(sum(held[item][which].astype(int) << bit for bit, item in enumerate(itemset)) for which in (0, 1))
 
 
-def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The posterior probability that each subgroup is the disadvantaged one, and how far it falls short.
+def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndarray) -> Evidence:
+    """The evidence for each subgroup.
 
     Args:
         scores: float array of shape (n_cases,), without NaN, higher is better.
@@ -83,13 +106,12 @@ def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndar
         sizes: number of items of each subgroup, int array of shape (n_subgroups,).
 
     Returns:
-        Posterior probabilities, float array of shape (n_subgroups,), which sum to less than 1, the rest being the
-        probability of no disadvantage; and the shortfall below the mean of all scores, ≥ 0, of the same shape. A
-        subgroup that scores higher than the others has 0 for both.
+        Posterior probabilities, shortfalls and the two score distributions of each subgroup.
     """
     n_cases = len(scores)
     deviation = scores - scores.mean()
-    centred = membership - membership.mean(axis=0)
+    share = membership.mean(axis=0)
+    centred = membership - share
     spread = (centred**2).sum(axis=0)
     covariance = deviation @ centred
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -97,13 +119,36 @@ def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndar
         total = (deviation**2).sum()
         residual = np.maximum(total - slope * covariance, 1e-12 * total)
         log_factor = n_cases / 2 * np.log(total / residual) - 0.5 * np.log(n_cases)
-    lower = slope < 0
+    # scores that differ by nothing but rounding are no evidence
+    lower = (slope < 0) & (spread > 0) & (total > 1e-20 * n_cases)
     # prior: the same for every number of items, so that many conjunctions do not outvote a few single attributes
     _, which, count = np.unique(sizes, return_inverse=True, return_counts=True)
     prior = (1 - PRIOR_OF_NONE) / (len(count) * count[which]) if len(sizes) else np.zeros(0)
-    log_joint = np.where(lower & (spread > 0), np.log(np.maximum(prior, 1e-300)) + log_factor, -np.inf)
+    log_joint = np.where(lower, np.log(np.maximum(prior, 1e-300)) + log_factor, -np.inf)
     largest = max(float(log_joint.max(initial=-np.inf)), np.log(PRIOR_OF_NONE))
     joint = np.exp(log_joint - largest)
-    posterior = joint / (joint.sum() + np.exp(np.log(PRIOR_OF_NONE) - largest))
-    shortfall = np.where(lower, -slope * (1 - membership.mean(axis=0)), 0.0)
-    return posterior, shortfall
+    return Evidence(
+        posterior=joint / (joint.sum() + np.exp(np.log(PRIOR_OF_NONE) - largest)),
+        shortfall=np.where(lower, -slope * (1 - share), 0.0),
+        inside=scores.mean() + slope * (1 - share),
+        outside=scores.mean() - slope * share,
+        variance=residual / n_cases,
+    )
+
+
+def informed_membership(probability: np.ndarray, scores: np.ndarray, evidence: Evidence) -> np.ndarray:
+    """Membership given a case's own score too, by Bayes' rule: among the cases whose value is missing, those that score
+    as the subgroup does are more likely its members.
+
+    Args:
+        probability: of membership by what is known, float array of shape (n_cases, n_subgroups).
+        scores: the cases' scores, float array of shape (n_cases,), NaN for a case that has none.
+        evidence: of each subgroup.
+
+    Returns:
+        Probabilities, float array of the same shape; 0, 1 and those of cases without a score stay as they are.
+    """
+    score = scores[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_ratio = ((score - evidence.outside) ** 2 - (score - evidence.inside) ** 2) / (2 * evidence.variance)
+    return expit(logit(probability) + np.nan_to_num(log_ratio))

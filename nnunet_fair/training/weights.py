@@ -15,7 +15,7 @@ import pandas as pd
 
 from nnunet_fair.data.subgroups import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.evidence import MISSING, membership_probability, subgroup_evidence
+from nnunet_fair.training.evidence import MISSING, informed_membership, membership_probability, subgroup_evidence
 
 SMALL_SHORTFALL = 0.001
 """A case whose subgroups make it expect less than a tenth of a Dice point below average is named in none."""
@@ -164,12 +164,15 @@ class SubgroupFinder:
 
     def _averaged(self, scores: pd.Series, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each case's subgroup that contributes most, −1 for none, its expected divergence, and the probabilities."""
-        posterior, shortfall = subgroup_evidence(
+        evidence = subgroup_evidence(
             scores.to_numpy(dtype=float), self._scored_probability, np.array(list(map(len, self._subgroups.itemsets)))
         )
+        posterior = evidence.posterior
         if self._config.min_t > 0:
             posterior = np.where(np.abs(t) >= self._config.min_t, posterior, 0.0)
-        contribution = self._train_probability * (posterior * shortfall)
+        own_scores = scores.reindex(self.train_cases.index).to_numpy(dtype=float)
+        membership = informed_membership(self._train_probability, own_scores, evidence)
+        contribution = membership * (posterior * evidence.shortfall)
         worst = contribution.argmax(axis=1)
         told = contribution.max(axis=1) >= SMALL_SHORTFALL
         return np.where(told, worst, -1), -contribution.sum(axis=1), posterior

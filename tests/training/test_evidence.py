@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_fair.training.evidence import MISSING, PRIOR_OF_NONE, membership_probability, subgroup_evidence
+from nnunet_fair.training.evidence import (
+    MISSING,
+    PRIOR_OF_NONE,
+    Evidence,
+    informed_membership,
+    membership_probability,
+    subgroup_evidence,
+)
 
 
 def frame(rows: list[tuple]) -> pd.DataFrame:
@@ -42,33 +49,50 @@ def test_evidence_by_hand():
     # one subgroup of two of four cases: 0.2 and 0.4 against 0.6 and 0.8. Mean 0.5, RSS0 = 0.2, RSS_S = 0.04
     scores = np.array([0.2, 0.4, 0.6, 0.8])
     membership = np.array([[1.0], [1.0], [0.0], [0.0]])
-    posterior, shortfall = subgroup_evidence(scores, membership, np.array([1]))
+    found = subgroup_evidence(scores, membership, np.array([1]))
     factor = (0.2 / 0.04) ** 2 / 2  # n / 2 = 2, and the square root of n = 4 for the further parameter
     odds = factor * (1 - PRIOR_OF_NONE) / PRIOR_OF_NONE
-    assert posterior.tolist() == pytest.approx([odds / (1 + odds)])
-    assert shortfall.tolist() == pytest.approx([0.2])  # 0.5 − 0.3
+    assert found.posterior.tolist() == pytest.approx([odds / (1 + odds)])
+    assert found.shortfall.tolist() == pytest.approx([0.2])  # 0.5 − 0.3
+    assert (found.inside[0], found.outside[0], found.variance[0]) == pytest.approx((0.3, 0.7, 0.01))
 
 
 def test_who_scores_higher_has_no_shortfall():
-    posterior, shortfall = subgroup_evidence(
-        np.array([0.9, 0.8, 0.1, 0.2]), np.array([[1.0], [1], [0], [0]]), np.ones(1)
-    )
-    assert posterior.tolist() == [0.0] and shortfall.tolist() == [0.0]
+    found = subgroup_evidence(np.array([0.9, 0.8, 0.1, 0.2]), np.array([[1.0], [1], [0], [0]]), np.ones(1))
+    assert found.posterior.tolist() == [0.0] and found.shortfall.tolist() == [0.0]
 
 
 def test_uncertain_membership_counts_in_part():
     # the third case is in the subgroup with probability one half and scores half-way: the line fits exactly
     scores, membership = np.array([0.2, 0.8, 0.5]), np.array([[1.0], [0.0], [0.5]])
-    posterior, shortfall = subgroup_evidence(scores, membership, np.array([1]))
-    assert shortfall.tolist() == pytest.approx([0.3])
-    assert posterior[0] > 0.99
+    found = subgroup_evidence(scores, membership, np.array([1]))
+    assert found.shortfall.tolist() == pytest.approx([0.3])
+    assert found.posterior[0] > 0.99
 
 
 def test_no_subgroup_and_a_subgroup_of_everybody():
-    posterior, shortfall = subgroup_evidence(np.array([0.1, 0.9]), np.zeros((2, 0)), np.zeros(0))
-    assert posterior.shape == shortfall.shape == (0,)
-    posterior, shortfall = subgroup_evidence(np.array([0.1, 0.9]), np.ones((2, 1)), np.ones(1))
-    assert posterior.tolist() == [0.0] and shortfall.tolist() == [0.0]
+    found = subgroup_evidence(np.array([0.1, 0.9]), np.zeros((2, 0)), np.zeros(0))
+    assert found.posterior.shape == found.shortfall.shape == (0,)
+    found = subgroup_evidence(np.array([0.1, 0.9]), np.ones((2, 1)), np.ones(1))
+    assert found.posterior.tolist() == [0.0] and found.shortfall.tolist() == [0.0]
+
+
+def test_a_score_tells_who_is_a_member():
+    evidence = Evidence(*(np.array([value]) for value in (0.9, 0.2, 0.4, 0.8, 0.04)))
+    # log ratio at 0.4: 0.4² / 0.08 = 2; at 0.6, half-way, 0; known membership and a case without a score stay
+    probability = np.array([[0.25], [0.25], [0.25], [1.0], [0.0]])
+    found = informed_membership(probability, np.array([0.4, 0.6, np.nan, 0.9, 0.1]), evidence)
+    odds = np.exp(2) / 3
+    assert found[:, 0].tolist() == pytest.approx([odds / (1 + odds), 0.25, 0.25, 1.0, 0.0])
+
+
+def test_scores_do_not_change_known_memberships():
+    # to the bit: complete metadata weigh the same whoever scores what
+    rng = np.random.default_rng(5)
+    membership = rng.integers(0, 2, (40, 6)).astype(float)
+    scores = rng.random(40)
+    evidence = subgroup_evidence(scores, membership, np.ones(6))
+    assert (informed_membership(membership, scores, evidence) == membership).all()
 
 
 @given(
@@ -77,15 +101,17 @@ def test_no_subgroup_and_a_subgroup_of_everybody():
 )
 def test_probabilities_are_probabilities(scores, seed):
     membership = np.random.default_rng(seed).integers(0, 2, (len(scores), 5)).astype(float)
-    posterior, shortfall = subgroup_evidence(np.array(scores), membership, np.array([1, 1, 2, 2, 2]))
-    assert (posterior >= 0).all() and posterior.sum() <= 1 + 1e-9
-    assert (shortfall >= 0).all() and (shortfall <= 1).all()
+    found = subgroup_evidence(np.array(scores), membership, np.array([1, 1, 2, 2, 2]))
+    assert (found.posterior >= 0).all() and found.posterior.sum() <= 1 + 1e-9
+    assert (found.shortfall >= 0).all() and (found.shortfall <= 1).all()
+    informed = informed_membership(np.full((len(scores), 5), 0.5), np.array(scores), found)
+    assert (informed >= 0).all() and (informed <= 1).all()
 
 
 def test_evidence_grows_with_the_cases():
     def probability(n: int) -> float:
         membership = (np.arange(n) % 4 == 0).astype(float)[:, None]
         scores = 0.7 - 0.1 * membership[:, 0] + np.random.default_rng(3).normal(0, 0.1, n)
-        return float(subgroup_evidence(scores, membership, np.ones(1))[0][0])
+        return float(subgroup_evidence(scores, membership, np.ones(1)).posterior[0])
 
     assert probability(20) < 0.9 < probability(200)
