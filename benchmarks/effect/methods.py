@@ -73,6 +73,7 @@ METHODS = {
     method.name: method
     for method in (
         Method(STOCK, "stock nnU-Net", _UNWEIGHTED),
+        Method("stock_clipped", "stock nnU-Net, clipped", _UNWEIGHTED, largest_gradient=_CLIPPED_AT),
         Method("oracle", "oracle, sampling ×4", {**_KNOWN, "act_on": "sampling"}, "oracle", 4.0),
         Method("sampling", "FairDiv sampling", _SAMPLING),
         Method("inverse", "inverse frequency, sampling", {**_KNOWN, "act_on": "sampling"}, "inverse"),
@@ -85,6 +86,12 @@ METHODS = {
         ),
         Method("loss_batch", "FairDiv loss", _LOSS),
         Method("loss_mean", "FairDiv loss, scaled by the mean", {**_LOSS, "loss_scale": "mean"}),
+        Method(
+            "loss_clipped",
+            "FairDiv loss, scaled by the mean, clipped",
+            {**_LOSS, "loss_scale": "mean"},
+            largest_gradient=_CLIPPED_AT,
+        ),
         Method("loss_max", "FairDiv loss, scaled by the largest", {**_LOSS, "loss_scale": "max"}),
         Method("loss_dice", "FairDiv loss, Dice term only", {**_LOSS, "loss_terms": "dice"}),
         Method("loss_weak", "FairDiv loss, strength 4, cap 2", {**_LOSS, "strength": 4.0, "max_weight": 2.0}),
@@ -114,7 +121,7 @@ METHODS = {
         Method("oracle_long", "oracle, sampling ×4", {**_KNOWN, "act_on": "sampling"}, "oracle", 4.0, **_LONG),
         Method("sampling_long", "FairDiv sampling", _SAMPLING, **_LONG),
         Method("oracle_loss_long", "oracle, loss ×4", _KNOWN_LOSS, "oracle", 4.0, **_LONG),
-        Method("loss_long", "FairDiv loss, scaled by the mean", {**_LOSS, "loss_scale": "mean"}, **_LONG),
+        Method("loss_long", "FairDiv loss", _LOSS, **_LONG),
         Method("stock_accumulated", "stock nnU-Net, 4 batches a step", _UNWEIGHTED, **_ACCUMULATED),
         Method("oracle_loss_accumulated", "oracle, loss ×4", _KNOWN_LOSS, "oracle", 4.0, **_ACCUMULATED),
     )
@@ -128,8 +135,8 @@ CHAPTERS = {
         "sampling_exponential",
     ),
     "loss": (
-        *("loss_batch", "loss_mean", "loss_max", "loss_dice", "loss_weak", "both"),
-        *("oracle_loss", "oracle_loss_batch", "oracle_loss_clipped"),
+        *("loss_batch", "loss_mean", "loss_clipped", "loss_max", "loss_dice", "loss_weak", "both"),
+        *("stock_clipped", "oracle_loss", "oracle_loss_batch", "oracle_loss_clipped"),
     ),
     "long": ("oracle_long", "sampling_long", "loss_long", "oracle_loss_long"),
     "accumulated": ("oracle_loss_accumulated",),
