@@ -21,7 +21,6 @@ class Method:
         argument: the reference's factor or step size.
         longer: how many times as many epochs are trained.
         accumulated: batches whose gradients are averaged for one step of the optimiser.
-        largest_gradient: norm at which gradients are clipped; nnU-Net's 12 is far above any of the study's.
         baseline: the method it is compared with.
     """
 
@@ -32,8 +31,12 @@ class Method:
     argument: float = 0.0
     longer: int = 1
     accumulated: int = 1
-    largest_gradient: float = 12.0
     baseline: str = STOCK
+
+    @property
+    def all_settings(self) -> dict[str, Any]:
+        """The settings; the norm of 12 is nnU-Net's own, and lets the trainer keep the norms."""
+        return {"max_gradient": 12.0, **self.settings}
 
     @property
     def uses_metadata(self) -> bool:
@@ -64,7 +67,7 @@ _KNOWN = {"alpha": 0.0, "warmup_epochs": 1, "smoothing": 0.0}
 
 _UNWEIGHTED = {"strength": 0.0, "score_cases": "both"}
 _KNOWN_LOSS = {**_KNOWN, "act_on": "loss", "loss_scale": "mean"}
-_CLIPPED_AT = 0.7
+_CLIPPED = {"max_gradient": 0.7}
 """Nine of ten gradients of a stock training are smaller (``runs.csv``: ``gradient_90``)."""
 _LONG = {"longer": 3, "baseline": "stock_long"}
 _ACCUMULATED = {"longer": 3, "accumulated": 4, "baseline": "stock_accumulated"}
@@ -73,7 +76,7 @@ METHODS = {
     method.name: method
     for method in (
         Method(STOCK, "stock nnU-Net", _UNWEIGHTED),
-        Method("stock_clipped", "stock nnU-Net, clipped", _UNWEIGHTED, largest_gradient=_CLIPPED_AT),
+        Method("stock_clipped", "stock nnU-Net, clipped", {**_UNWEIGHTED, **_CLIPPED}),
         Method("oracle", "oracle, sampling ×4", {**_KNOWN, "act_on": "sampling"}, "oracle", 4.0),
         Method("sampling", "FairDiv sampling", _SAMPLING),
         Method("inverse", "inverse frequency, sampling", {**_KNOWN, "act_on": "sampling"}, "inverse"),
@@ -81,16 +84,13 @@ METHODS = {
         Method("published", "published rule, loss", {"act_on": "loss", **_FORMER, "rule": "published"}),
         Method("oracle_loss", "oracle, loss ×4", _KNOWN_LOSS, "oracle", 4.0),
         Method("oracle_loss_batch", "oracle, loss ×4 by batch", {**_KNOWN_LOSS, "loss_scale": "batch"}, "oracle", 4.0),
-        Method(
-            "oracle_loss_clipped", "oracle, loss ×4, clipped", _KNOWN_LOSS, "oracle", 4.0, largest_gradient=_CLIPPED_AT
-        ),
+        Method("oracle_loss_clipped", "oracle, loss ×4, clipped", {**_KNOWN_LOSS, **_CLIPPED}, "oracle", 4.0),
         Method("loss_batch", "FairDiv loss", _LOSS),
         Method("loss_mean", "FairDiv loss, scaled by the mean", {**_LOSS, "loss_scale": "mean"}),
         Method(
             "loss_clipped",
             "FairDiv loss, scaled by the mean, clipped",
-            {**_LOSS, "loss_scale": "mean"},
-            largest_gradient=_CLIPPED_AT,
+            {**_LOSS, "loss_scale": "mean", **_CLIPPED},
         ),
         Method("loss_max", "FairDiv loss, scaled by the largest", {**_LOSS, "loss_scale": "max"}),
         Method("loss_dice", "FairDiv loss, Dice term only", {**_LOSS, "loss_terms": "dice"}),

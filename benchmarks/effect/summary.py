@@ -24,6 +24,8 @@ from nnunet_fair.training.records import HISTORY_COLUMNS, HISTORY_FILE
 
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
+LEAST_SEEDS = 2
+"""Methods with fewer are not compared: the difference of one pair of trainings says nothing about the method."""
 STATISTICS = ("mean_dsc", "worst_group_dsc", "mean_best_group_dsc", "performance", "fairness", "ranking")
 
 
@@ -50,10 +52,10 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     for (kind, missing, method), seeds in _by_method(runs).items():
         baseline = METHODS[method].baseline
         paired = [seed for seed in seeds if Run(kind, "none", baseline, seed) in set(runs)]
-        if method != baseline and paired:
+        if method != baseline and len(paired) >= LEAST_SEEDS:
             todo.append((kind, missing, method, paired, work, output, per_run))
     if not todo:
-        return ["no method has a run with the same seed as a stock run yet"]
+        return [f"no method has {LEAST_SEEDS} runs with the same seeds as stock runs yet"]
     with ThreadPool(2) as pool:  # each waits for a process
         comparisons = pd.DataFrame(pool.starmap(compare_method, todo))
     write_csv(comparisons, output / COMPARISONS)

@@ -16,27 +16,23 @@ class EffectTrainer(nnUNetTrainerFairDiv):
 
     Attributes:
         accumulated: batches whose gradients are averaged for one step of the optimiser.
-        largest_gradient: norm at which gradients are clipped.
         finder_for: gives the rule that stands in the finder's place, from the training cases' attribute table; None for
             the trainer's own.
         seen_scores: running score of every scored case by epoch.
         seen_weights: weight of every training case by epoch.
-        gradient_norms: norm of the gradient of every step, as nnU-Net leaves it after clipping at 12.
+        gradient_norms: norm of every step's gradient before ``max_gradient``, as nnU-Net leaves it after its 12.
     """
 
     accumulated: int = 1
-    largest_gradient: float = 12.0
     finder_for: Callable[[pd.DataFrame], object | None]
 
     def configure_optimizers(self):
-        """As nnU-Net's, with the study's changes to a step.
+        """As nnU-Net's; steps less often where gradients are accumulated.
 
         Raises:
             NotImplementedError: gradients are accumulated in mixed precision, whose scaler would unscale them twice.
         """
         optimizer, scheduler = super().configure_optimizers()
-        self.gradient_norms: list[float] = []
-        clip_gradients(optimizer, self.largest_gradient, self.gradient_norms)
         if self.accumulated > 1:
             if self.grad_scaler is not None:
                 raise NotImplementedError("accumulated gradients are studied on the CPU only")
@@ -47,6 +43,7 @@ class EffectTrainer(nnUNetTrainerFairDiv):
         """As the trainer's, with the reference rule in place of the finder where there is one."""
         datasets = super().get_tr_and_val_datasets()
         self.seen_scores: list[pd.Series] = []
+        self.gradient_norms: list[float] = []
         self.seen_weights: list[dict[str, float]] = []
         self.fair_session.records.plot = lambda: None  # takes longer than the epoch
         reference = self.finder_for(self.fair_session.finder.train_cases)
@@ -54,28 +51,16 @@ class EffectTrainer(nnUNetTrainerFairDiv):
             self.fair_session.finder = reference
         return datasets
 
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """As the trainer's, which forgets the epoch's gradients."""
+        self.gradient_norms += map(float, self._gradient_norms)
+        super().on_train_epoch_end(train_outputs)
+
     def on_epoch_end(self) -> None:
         """As the trainer's; then what it knows and does is kept."""
         super().on_epoch_end()
         self.seen_scores.append(self.fair_session.scores)
         self.seen_weights.append(dict(self.fair_session.weights))
-
-
-def clip_gradients(optimizer: torch.optim.Optimizer, largest: float, norms: list[float]) -> None:
-    """Let an optimiser clip the gradient of each step, and keep its norm.
-
-    Args:
-        optimizer: changed in place.
-        largest: norm a gradient is scaled down to.
-        norms: takes the norm of each step's gradient before that.
-    """
-    step = optimizer.step
-
-    def clipped_step(*args):
-        norms.append(float(torch.nn.utils.clip_grad_norm_(_parameters(optimizer), largest)))
-        return step(*args)
-
-    optimizer.step = clipped_step
 
 
 def accumulate_gradients(optimizer: torch.optim.Optimizer, batches: int) -> None:
@@ -90,7 +75,7 @@ def accumulate_gradients(optimizer: torch.optim.Optimizer, batches: int) -> None
 
     def step_now_and_then():
         if next(calls) % batches == 0:
-            for parameter in _parameters(optimizer):
+            for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
                 if parameter.grad is not None:
                     parameter.grad /= batches
             step()
@@ -98,7 +83,3 @@ def accumulate_gradients(optimizer: torch.optim.Optimizer, batches: int) -> None
 
     optimizer.step = step_now_and_then
     optimizer.zero_grad = lambda set_to_none=True: None
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -59,6 +59,9 @@ class FairConfig:
         "batch", "what weights on the loss are divided by: mean (of the training cases), batch (its mean) or max"
     )
     loss_terms: str = _setting("both", "the terms of the loss that are weighted: both, dice or ce")
+    max_gradient: float | None = _setting(
+        None, "norm to which the gradient of a step is clipped, below nnU-Net's 12; null leaves it to nnU-Net"
+    )
     score_cases: str = _setting("train", "whose scores find the subgroups: train, val or both")
     score_class: int | None = _setting(
         None, "foreground class or region (0 for the first) whose DSC is a case's score; null means the mean of all"
@@ -95,6 +98,8 @@ class FairConfig:
         self._check_number("smoothing", low=0.0, high=1.0)
         self._check_number("alpha", low=0.0, high=1.0)
         self._check_number("score_decay", low=0.0, high=1.0)
+        if self.max_gradient is not None:
+            self._check_number("max_gradient", low=0.0, low_open=True)
         self._check_integer("min_cases", low=1)
         self._check_integer("max_items", low=1)
         self._check_integer("refresh_every", low=1)

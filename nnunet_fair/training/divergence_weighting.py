@@ -56,6 +56,34 @@ class DivergenceWeighting:
             self.fair_config = FairConfig.from_plans(self.plans_manager.plans, **self.fair_defaults)
         super().initialize()
 
+    def configure_optimizers(self):
+        """As nnU-Net's; where the settings ask for it each step's gradient is clipped further than nnU-Net does."""
+        optimizer, scheduler = super().configure_optimizers()
+        if self.fair_config.max_gradient is not None:
+            self._gradient_norms: list[Tensor] = []
+            optimizer.register_step_pre_hook(self._clip_gradient)
+        return optimizer, scheduler
+
+    def _clip_gradient(self, optimizer: torch.optim.Optimizer, *_) -> None:
+        """A weight is a longer step; cut, it turns the training towards its case and cannot throw it off."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.fair_config.max_gradient)
+        self._gradient_norms.append(norm.detach())
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """As nnU-Net's; then the norms of the epoch's gradients, by which ``max_gradient`` is chosen."""
+        super().on_train_epoch_end(train_outputs)
+        if self.fair_config.max_gradient is None or not self._gradient_norms:
+            return
+        norms = torch.stack(self._gradient_norms).float().cpu().numpy()
+        self._gradient_norms.clear()
+        median, high = np.quantile(norms, (0.5, 0.9))
+        clipped = (norms > self.fair_config.max_gradient).mean()
+        self.print_to_log_file(
+            f"nnunet-fair: gradient norm {median:.3g} (median), {high:.3g} (90 %), clipped at "
+            f"{self.fair_config.max_gradient:g} in {clipped:.0%} of the steps"
+        )
+
     def _build_loss(self) -> CaseWeightedLoss:
         stock = super()._build_loss()
         if self.fair_config.act_on == "sampling":

@@ -13,6 +13,7 @@ def test_all_defaults_without_a_section():
     assert (config.rule, config.act_on, config.score_cases, config.alpha) == ("shortfall", "loss", "train", 0.0)
     assert (config.search, config.missing_as_group, config.smoothing) == ("averaged", True, 0.8)
     assert (config.loss_scale, config.loss_terms) == ("batch", "both")
+    assert config.max_gradient is None
 
 
 def test_the_plans_win_over_a_trainers_defaults():
@@ -43,6 +44,8 @@ def test_an_unknown_key_names_the_nearest_known_one():
         ("strength", -1),
         ("max_weight", 0.5),
         ("alpha", 1.5),
+        ("max_gradient", 0.0),
+        ("max_gradient", "small"),
         ("score_decay", 2),
         ("warmup_epochs", -1),
         ("refresh_every", 0),

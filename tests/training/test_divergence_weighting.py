@@ -94,6 +94,28 @@ def test_weights_go_by_case_id_whatever_the_order_of_the_batch(tiny_dataset):
         assert seen[-1] == [1.0 + ids.index(key) for key in batch["keys"]]
 
 
+def test_steps_are_cut_to_the_norm_asked_for(tiny_dataset):
+    limit = 0.05
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "max_gradient": limit})
+    trainer.on_train_start()
+    trainer.on_train_epoch_start()
+    outputs, left = [], []
+    trainer.optimizer.register_step_post_hook(
+        lambda optimizer, *_: left.append(
+            torch.nn.utils.get_total_norm([p.grad for p in trainer.network.parameters() if p.grad is not None])
+        )
+    )
+    for _ in range(3):
+        outputs.append(trainer.train_step(next(trainer.dataloader_train)))
+    before = torch.stack(trainer._gradient_norms)
+    assert (before > limit).any()
+    torch.testing.assert_close(torch.stack(left), before.clamp(max=limit), rtol=1e-4, atol=1e-6)
+    trainer.on_train_epoch_end(outputs)
+    log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
+    assert f"clipped at {limit:g} in {(before > limit).float().mean():.0%} of the steps" in log
+    assert not trainer._gradient_norms  # the next epoch tells its own
+
+
 @pytest.fixture
 def one_thread():
     """Sums of floats depend on the number of threads, which the mathematics library chooses by the machine's load."""
