@@ -1,8 +1,8 @@
 """The effect study.
 
     python -m benchmarks.effect --quick          two cohorts with a learnable disparity, 5 seeds: 20 minutes on 2 cores
-    python -m benchmarks.effect                  the study of docs/effect.md: about two hours on 2 cores
-    python -m benchmarks.effect --full           larger network and cohorts, all methods: a GPU, or a long night
+    python -m benchmarks.effect                  the study of docs/effect.md: about five hours on 2 cores
+    python -m benchmarks.effect --full           larger network and cohorts, 60 trainings: a GPU and a night
     python -m benchmarks.effect --report-only    tables and figures of what is done
 
 Stop it at any time and start it again: finished runs are kept.

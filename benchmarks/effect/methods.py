@@ -68,7 +68,7 @@ _KNOWN = {"alpha": 0.0, "warmup_epochs": 1, "smoothing": 0.0}
 _UNWEIGHTED = {"strength": 0.0, "score_cases": "both"}
 _KNOWN_LOSS = {**_KNOWN, "act_on": "loss", "loss_scale": "mean"}
 _CLIPPED = {"max_gradient": 0.7}
-"""Nine of ten gradients of a stock training are smaller (``runs.csv``: ``gradient_90``)."""
+"""About what nine of ten gradients of a stock training stay below (``runs.csv``: ``gradient_90``, 0.5 to 0.9)."""
 _LONG = {"longer": 3, "baseline": "stock_long"}
 _ACCUMULATED = {"longer": 3, "accumulated": 4, "baseline": "stock_accumulated"}
 

@@ -61,6 +61,8 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     write_csv(comparisons, output / COMPARISONS)
     for chapter, methods in CHAPTERS.items():
         chosen = comparisons[comparisons["method"].isin(methods)]
+        if chapter != "methods":
+            chosen = chosen[chosen["kind"].isin(LEARNABLE) & (chosen["missing"] == "none")]
         if len(chosen):
             draw_effects(chosen, per_run, output / f"{chapter}.png")
     draw_weights(runs, work, output / "weights.png")
@@ -209,7 +211,8 @@ def tables(comparisons: pd.DataFrame) -> list[str]:
 
 def _cohort_tables(rows: pd.DataFrame) -> list[str]:
     lines = []
-    oracle = rows[rows["method"] == "oracle"].set_index("kind")["group_dsc"]
+    # a share of a gain only where the oracle has one
+    oracle = rows[(rows["method"] == "oracle") & (rows["group_dsc_low"] > 0)].set_index("kind")["group_dsc"]
     for (kind, missing), block in rows.groupby(["kind", "missing"], sort=False):
         lines += [
             f"### {kind}, metadata missing: {missing}",
@@ -220,9 +223,9 @@ def _cohort_tables(rows: pd.DataFrame) -> list[str]:
         ]
         for row in block.sort_values("group_dsc", ascending=False).itertuples():
             share = ""
-            if row.method != "oracle" and oracle.get(kind, 0) > 0:
+            if row.method != "oracle" and kind in oracle:
                 share = _with_minus(f"{100 * row.group_dsc / oracle[kind]:.0f} %")
-            cells = [METHODS[row.method].label, str(row.n_seeds), _cell(row, "group_dsc"), share]
+            cells = [_label(row.method), str(row.n_seeds), _cell(row, "group_dsc"), share]
             cells += [f"{row.seeds_better} of {row.n_seeds}"]
             cells += [_cell(row, name) for name in ("others_dsc", "mean_dsc", "worst_group_dsc", "fairness", "ranking")]
             lines.append("| " + " | ".join([*cells, f"{row.weight_ratio:.2f}"]) + " |")
@@ -250,7 +253,7 @@ def _side_by_side(chapter: str, rows: pd.DataFrame) -> list[str]:
             cells += [f"{row.seeds_better} of {row.n_seeds}", _cell(row, "group_dsc"), _cell(row, "mean_dsc")]
             cells += [_cell(row, "fairness"), f"{row.weight_ratio:.2f}"]
         if any(cells):
-            lines.append("| " + " | ".join([METHODS[method].label, *cells]) + " |")
+            lines.append("| " + " | ".join([_label(method), *cells]) + " |")
     return [*lines, ""]
 
 
@@ -258,6 +261,10 @@ def _cell(row, name: str) -> str:
     """``+3.1 (1.0 to 5.2)`` in hundredths, with a proper minus."""
     value, low, high = (100 * getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
     return _with_minus(f"{value:+.1f} ({low:+.1f} to {high:+.1f})")
+
+
+def _label(method: str) -> str:
+    return METHODS[method].label.replace("|", "\\|")
 
 
 def _with_minus(text: str) -> str:

@@ -1,5 +1,7 @@
 """The effect study's references and bookkeeping, by hand; the study itself is no test."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from benchmarks.effect.runs import Run, training_cases
 from benchmarks.effect.scale import LARGE, SMALL
 from benchmarks.effect.study import FULL, QUICK, STUDY, all_runs
+from benchmarks.effect.summary import tables
 from benchmarks.effect.trainer import accumulate_gradients
 from nnunet_fair.training.config import FairConfig
 
@@ -116,3 +119,11 @@ def test_gradients_are_averaged_over_batches():
     # one step with the mean of the first two; the third waits
     assert parameter.detach().tolist() == [-2.0, -1.0]
     assert parameter.grad.tolist() == [10.0, 10.0]
+
+
+def test_the_page_has_the_recorded_results():
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "effect.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in tables(pd.read_csv(root / "benchmarks/effect/results/comparisons.csv")) if "|" in line]
+    assert len(rows) > 20
+    assert [row for row in rows if row not in page] == []
