@@ -98,8 +98,7 @@ class FairConfig:
         self._check_number("smoothing", low=0.0, high=1.0)
         self._check_number("alpha", low=0.0, high=1.0)
         self._check_number("score_decay", low=0.0, high=1.0)
-        if self.max_gradient is not None:
-            self._check_number("max_gradient", low=0.0, low_open=True)
+        self._check_number("max_gradient", low=0.0, low_open=True, optional=True)
         self._check_integer("min_cases", low=1)
         self._check_integer("max_items", low=1)
         self._check_integer("refresh_every", low=1)
@@ -109,13 +108,17 @@ class FairConfig:
             if not isinstance(getattr(self, name), bool):
                 raise _wrong(name, "true or false", getattr(self, name))
 
-    def _check_number(self, name: str, *, low: float, high: float = float("inf"), low_open: bool = False) -> None:
+    def _check_number(
+        self, name: str, *, low: float, high: float = float("inf"), low_open: bool = False, optional: bool = False
+    ) -> None:
         value = getattr(self, name)
+        if optional and value is None:
+            return
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not (low < value if low_open else low <= value) or not value <= high:
             lower = f"greater than {low:g}" if low_open else f"at least {low:g}"
             upper = "" if high == float("inf") else f" and at most {high:g}"
-            raise _wrong(name, f"a number {lower}{upper}", value)
+            raise _wrong(name, f"a number {lower}{upper}{' or null' if optional else ''}", value)
 
     def _check_integer(self, name: str, *, low: int, optional: bool = False) -> None:
         value = getattr(self, name)

@@ -64,10 +64,9 @@ class DivergenceWeighting:
             optimizer.register_step_pre_hook(self._clip_gradient)
         return optimizer, scheduler
 
-    def _clip_gradient(self, optimizer: torch.optim.Optimizer, *_) -> None:
+    def _clip_gradient(self, *_) -> None:
         """A weight is a longer step; cut, it turns the training towards its case and cannot throw it off."""
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.fair_config.max_gradient)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.fair_config.max_gradient)
         self._gradient_norms.append(norm.detach())
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
