@@ -48,10 +48,11 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
         write_csv(case_scores([run for run in runs if run.kind == kind], work), output / f"dsc_{kind}.csv")
     for kind in per_run["kind"].unique():
         _write_groups(cohort_at(work, kind), output)
+    done = set(runs)
     todo = []
     for (kind, missing, method), seeds in _by_method(runs).items():
         baseline = METHODS[method].baseline
-        paired = [seed for seed in seeds if Run(kind, "none", baseline, seed) in set(runs)]
+        paired = [seed for seed in seeds if Run(kind, "none", baseline, seed) in done]
         if method != baseline and len(paired) >= LEAST_SEEDS:
             todo.append((kind, missing, method, paired, work, output, per_run))
     if not todo:
@@ -142,7 +143,9 @@ def compare_method(
     """Compare a method with its baseline on the same seeds, by the command a user types; differences are in DSC."""
     table = output / "metadata" / kind / "fair_cases.csv"
     folder = output / "comparisons" / f"{kind}-{missing}" / method
-    newest = max((Run(kind, missing, method, seed).folder(work) / CASES).stat().st_mtime for seed in seeds)
+    compared = [Run(kind, missing, method, seed) for seed in seeds]
+    compared += [Run(kind, "none", METHODS[method].baseline, seed) for seed in seeds]
+    newest = max((run.folder(work) / CASES).stat().st_mtime for run in compared)
     written = folder / "comparison.json"
     if not written.is_file() or written.stat().st_mtime < newest:
         _compare(kind, missing, method, seeds, work, table, folder)
