@@ -92,6 +92,18 @@ METHODS = {
             "FairDiv loss, scaled by the mean, clipped",
             {**_LOSS, "loss_scale": "mean", **_CLIPPED},
         ),
+        Method(
+            "loss_auto",
+            "FairDiv loss, scaled by the mean, clipped by itself",
+            {**_LOSS, "loss_scale": "mean", "max_gradient": "auto"},
+        ),
+        Method(
+            "oracle_loss_auto",
+            "oracle, loss ×4, clipped by itself",
+            {**_KNOWN_LOSS, "max_gradient": "auto"},
+            "oracle",
+            4.0,
+        ),
         Method("loss_max", "FairDiv loss, scaled by the largest", {**_LOSS, "loss_scale": "max"}),
         Method("loss_dice", "FairDiv loss, Dice term only", {**_LOSS, "loss_terms": "dice"}),
         Method("loss_weak", "FairDiv loss, strength 4, cap 2", {**_LOSS, "strength": 4.0, "max_weight": 2.0}),

@@ -53,7 +53,7 @@ class EffectTrainer(nnUNetTrainerFairDiv):
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """As the trainer's, which forgets the epoch's gradients."""
-        self.gradient_norms += map(float, self._gradient_norms)
+        self.gradient_norms += map(float, self._clipping.norms)
         super().on_train_epoch_end(train_outputs)
 
     def on_epoch_end(self) -> None:

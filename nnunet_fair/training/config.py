@@ -16,6 +16,7 @@ SEARCHES = ("averaged", "lowest")
 ACT_ON = ("loss", "sampling", "both")
 SCORE_CASES = ("train", "val", "both")
 LOSS_SCALES = ("mean", "batch", "max")
+AUTOMATIC = "auto"
 LOSS_TERMS = ("both", "dice", "ce")
 
 
@@ -59,8 +60,10 @@ class FairConfig:
         "batch", "what weights on the loss are divided by: mean (of the training cases), batch (its mean) or max"
     )
     loss_terms: str = _setting("both", "the terms of the loss that are weighted: both, dice or ce")
-    max_gradient: float | None = _setting(
-        None, "norm to which the gradient of a step is clipped, below nnU-Net's 12; null leaves it to nnU-Net"
+    max_gradient: float | str | None = _setting(
+        None,
+        "norm to which the gradient of a step is clipped, below nnU-Net's 12; auto finds it while training and clips "
+        "only while weights act; null leaves it to nnU-Net",
     )
     score_cases: str = _setting("train", "whose scores find the subgroups: train, val or both")
     score_class: int | None = _setting(
@@ -98,7 +101,7 @@ class FairConfig:
         self._check_number("smoothing", low=0.0, high=1.0)
         self._check_number("alpha", low=0.0, high=1.0)
         self._check_number("score_decay", low=0.0, high=1.0)
-        self._check_number("max_gradient", low=0.0, low_open=True, optional=True)
+        self._check_number("max_gradient", low=0.0, low_open=True, others=(AUTOMATIC, None))
         self._check_integer("min_cases", low=1)
         self._check_integer("max_items", low=1)
         self._check_integer("refresh_every", low=1)
@@ -109,16 +112,23 @@ class FairConfig:
                 raise _wrong(name, "true or false", getattr(self, name))
 
     def _check_number(
-        self, name: str, *, low: float, high: float = float("inf"), low_open: bool = False, optional: bool = False
+        self,
+        name: str,
+        *,
+        low: float,
+        high: float = float("inf"),
+        low_open: bool = False,
+        others: tuple[str | None, ...] = (),
     ) -> None:
         value = getattr(self, name)
-        if optional and value is None:
+        if value in others:
             return
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not (low < value if low_open else low <= value) or not value <= high:
             lower = f"greater than {low:g}" if low_open else f"at least {low:g}"
             upper = "" if high == float("inf") else f" and at most {high:g}"
-            raise _wrong(name, f"a number {lower}{upper}{' or null' if optional else ''}", value)
+            choices = "".join(" or " + ("null" if other is None else other) for other in others)
+            raise _wrong(name, f"a number {lower}{upper}{choices}", value)
 
     def _check_integer(self, name: str, *, low: int, optional: bool = False) -> None:
         value = getattr(self, name)

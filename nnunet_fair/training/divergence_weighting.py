@@ -20,6 +20,7 @@ from torch import distributed as dist
 from nnunet_fair.data.fair_cases import find_fair_cases
 from nnunet_fair.errors import UserError
 from nnunet_fair.training.case_scores import case_overlap
+from nnunet_fair.training.clipping import GradientClipping
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.losses import CaseWeightedLoss, case_weighted
 from nnunet_fair.training.session import FairSession, chosen_attributes, read_metadata
@@ -49,6 +50,8 @@ class DivergenceWeighting:
     fair_defaults: ClassVar[Mapping[str, Any]] = {}
     fair_config: FairConfig
     fair_session: FairSession | None = None
+    _clipping: GradientClipping | None = None
+    _effective: list[float] | None = None
 
     def initialize(self) -> None:
         """As nnU-Net's, after reading the settings."""
@@ -60,28 +63,26 @@ class DivergenceWeighting:
         """As nnU-Net's; where the settings ask for it each step's gradient is clipped further than nnU-Net does."""
         optimizer, scheduler = super().configure_optimizers()
         if self.fair_config.max_gradient is not None:
-            self._gradient_norms: list[Tensor] = []
+            self._clipping = GradientClipping(self.fair_config.max_gradient)
             optimizer.register_step_pre_hook(self._clip_gradient)
         return optimizer, scheduler
 
     def _clip_gradient(self, *_) -> None:
-        """A weight is a longer step; cut, it turns the training towards its case and cannot throw it off."""
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.fair_config.max_gradient)
-        self._gradient_norms.append(norm.detach())
+        self._clipping.clip(self.network.parameters(), self._effective, neutral=self.fair_session.neutral_loss)
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
-        """As nnU-Net's; then the norms of the epoch's gradients, by which ``max_gradient`` is chosen."""
+        """As nnU-Net's; then the norms of the epoch's gradients are told, by which ``max_gradient`` is judged."""
         super().on_train_epoch_end(train_outputs)
-        if self.fair_config.max_gradient is None or not self._gradient_norms:
+        if self._clipping is None:
             return
-        norms = torch.stack(self._gradient_norms).float().cpu().numpy()
-        self._gradient_norms.clear()
-        median, high = np.quantile(norms, (0.5, 0.9))
-        clipped = (norms > self.fair_config.max_gradient).mean()
-        self.print_to_log_file(
-            f"nnunet-fair: gradient norm {median:.3g} (median), {high:.3g} (90 %), clipped at "
-            f"{self.fair_config.max_gradient:g} in {clipped:.0%} of the steps"
-        )
+        steps = self._clipping.end_epoch(self._sum_over_ranks)
+        if len(steps):
+            norms, limits = steps.T
+            median, high = np.quantile(norms, (0.5, 0.9))
+            self.print_to_log_file(
+                f"nnunet-fair: gradient norm {median:.3g} (median), {high:.3g} (90 %), clipped at {limits[-1]:.3g} in "
+                f"{(norms > limits).mean():.0%} of the steps"
+            )
 
     def _build_loss(self) -> CaseWeightedLoss:
         stock = super()._build_loss()
@@ -109,6 +110,8 @@ class DivergenceWeighting:
                 writes=self.local_rank == 0,
             )
             self.fair_session.begin(self.current_epoch)
+        if self._clipping is not None:
+            self._clipping.load_state(self.fair_session.former_norms)
         if self.fair_config.act_on != "loss":
             dataset_tr.identifiers = self.fair_session.identifiers
         return dataset_tr, dataset_val
@@ -120,6 +123,7 @@ class DivergenceWeighting:
     def train_step(self, batch: dict) -> dict:
         """As nnU-Net's, with the weights of the batch's cases, which are scored on the way."""
         effective = self.fair_session.effective_weights(batch["keys"])
+        self._effective = effective
         self.loss.weights = None if effective is None else torch.tensor(effective, device=self.device)
         try:
             return self._scored(super().train_step, batch, training=True)
@@ -183,7 +187,8 @@ class DivergenceWeighting:
             super().save_checkpoint(filename)
             return
         name, next_epoch = Path(filename).name, self.current_epoch + 1
-        self.fair_session.before_checkpoint(name, next_epoch)
+        norms = [] if self._clipping is None else self._clipping.state()
+        self.fair_session.before_checkpoint(name, next_epoch, norms)
         temporary = f"{filename}.tmp"
         super().save_checkpoint(temporary)
         Path(temporary).replace(filename)

@@ -82,8 +82,10 @@ class FairSession:
         self._weights = dict.fromkeys(self._train_ids, 1.0)
         self._acting = dict(self._weights)  # what acts in each place: with alpha, and its root where there are two
         self._largest = 1.0
+        self._neutral_loss = True
         self.identifiers = SampledIdentifiers(self._train_ids)
         self.last_refresh: Refresh | None = None
+        self.former_norms: list[float] = []
 
     def __repr__(self) -> str:
         # nnU-Net writes the text of every attribute of a trainer to debug.json: nothing about patients may be in it.
@@ -113,6 +115,11 @@ class FairSession:
     def weights(self) -> Mapping[str, float]:
         """Each training case's weight w, by case ID."""
         return dict(self._weights)
+
+    @property
+    def neutral_loss(self) -> bool:
+        """Whether the losses of all training cases weigh 1."""
+        return self._neutral_loss
 
     @property
     def scores(self) -> pd.Series:
@@ -189,6 +196,7 @@ class FairSession:
             acting = np.sqrt(acting)
         self._acting = dict(zip(self._train_ids, map(float, acting), strict=True))
         self._largest = float(acting.max())
+        self._neutral_loss = self.config.act_on == "sampling" or bool((acting == 1.0).all())
         if self.config.act_on != "loss":
             self.identifiers.set_probabilities(np.maximum(acting / acting.mean(), SAMPLING_FLOOR))
 
@@ -242,6 +250,7 @@ class FairSession:
                 )
             self._log(f"nnunet-fair: {message}; continuing as accept_changed_metadata asks")
         self._scores.load_state(state.counts)
+        self.former_norms = state.former_norms
         self._set_weights({case_id: state.weights.get(case_id, 1.0) for case_id in self._train_ids})
         if self._writes:
             self.records.begin(epoch, state.weight_range)
@@ -252,14 +261,21 @@ class FairSession:
         if self._writes:
             self.records.plot()
 
-    def before_checkpoint(self, checkpoint: str, next_epoch: int) -> None:
-        """Save the state for a checkpoint about to be written, see ``state.save_state``."""
+    def before_checkpoint(self, checkpoint: str, next_epoch: int, former_norms: Sequence[float] = ()) -> None:
+        """Save the state for a checkpoint about to be written, see ``state.save_state``.
+
+        Args:
+            checkpoint: the checkpoint's file name.
+            next_epoch: the next epoch to train.
+            former_norms: see ``GradientClipping.state``.
+        """
         state = FairState(
             epoch=next_epoch,
             metadata_sha256=self._metadata_hash,
             counts=self._scores.state(),
             weights=self._weights,
             weight_range=[list(row) for row in self.records.weight_range],
+            former_norms=list(former_norms),
         )
         save_state(state, self._folder, checkpoint)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +29,7 @@ class FairState:
         counts: per case the running counts, see ``RunningCaseScores.state``.
         weights: per training case its weight.
         weight_range: (epoch, smallest, largest weight) of every refresh.
+        former_norms: see ``GradientClipping.state``; empty where gradients are not clipped.
     """
 
     epoch: int
@@ -36,6 +37,7 @@ class FairState:
     counts: Mapping[str, list]
     weights: Mapping[str, float]
     weight_range: list
+    former_norms: list[float] = field(default_factory=list)
 
 
 def metadata_hash(cases: pd.DataFrame) -> str:

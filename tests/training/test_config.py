@@ -46,6 +46,7 @@ def test_an_unknown_key_names_the_nearest_known_one():
         ("alpha", 1.5),
         ("max_gradient", 0.0),
         ("max_gradient", "small"),
+        ("max_gradient", True),
         ("score_decay", 2),
         ("warmup_epochs", -1),
         ("refresh_every", 0),

@@ -107,13 +107,13 @@ def test_steps_are_cut_to_the_norm_asked_for(tiny_dataset):
     )
     for _ in range(3):
         outputs.append(trainer.train_step(next(trainer.dataloader_train)))
-    before = torch.stack(trainer._gradient_norms)
+    before = torch.stack(trainer._clipping.norms)
     assert (before > limit).any()
     torch.testing.assert_close(torch.stack(left), before.clamp(max=limit), rtol=1e-4, atol=1e-6)
     trainer.on_train_epoch_end(outputs)
     log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
     assert f"clipped at {limit:g} in {(before > limit).float().mean():.0%} of the steps" in log
-    assert not trainer._gradient_norms  # the next epoch tells its own
+    assert not trainer._clipping.norms  # the next epoch tells its own
 
 
 @pytest.fixture
@@ -129,7 +129,8 @@ def test_strength_zero_trains_bit_for_bit_like_stock(tiny_dataset, one_thread):
     dataset = tiny_dataset()
     trained = []
     for trainer_class in (nnUNetTrainer, nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling):
-        trainer = run(dataset.trainer(trainer_class, settings={**SETTINGS, "strength": 0.0}), 3)
+        settings = {**SETTINGS, "strength": 0.0, "max_gradient": "auto"}
+        trainer = run(dataset.trainer(trainer_class, settings=settings), 3)
         trained.append(trainer.network.state_dict())
     for key, value in trained[0].items():
         assert torch.equal(value, trained[1][key]), key
@@ -259,13 +260,16 @@ def resumed(dataset, settings: dict, trainer_class=Forgetful):
 
 def test_a_resumed_training_continues_with_its_scores_weights_and_history(tiny_dataset):
     dataset = tiny_dataset()
-    before = interrupted(dataset, 4, SETTINGS)
+    settings = {**SETTINGS, "loss_scale": "mean", "max_gradient": "auto"}
+    before = interrupted(dataset, 4, settings)
     expected_weights, expected_scores = before.fair_session.weights, before.fair_session._scores.scores()
     expected_history = history(before)
-    trainer = resumed(dataset, SETTINGS)
+    trainer = resumed(dataset, settings)
     trainer.on_train_start()
     assert trainer.current_epoch == 4
     assert trainer.fair_session.weights == expected_weights
+    assert len(trainer._clipping.state()) == 4 * trainer.num_iterations_per_epoch
+    assert trainer._clipping.state() == before._clipping.state()
     pd.testing.assert_series_equal(trainer.fair_session._scores.scores(), expected_scores)
     pd.testing.assert_frame_equal(history(trainer), expected_history)
 

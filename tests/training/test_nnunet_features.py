@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from nnunet_fair.training.clipping import GradientClipping
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.session import FairSession
@@ -149,7 +150,12 @@ def _rank(rank: int, store: str, folder: str, results) -> None:
                 session.add_patches(*_patches(case))
     trainer = SimpleNamespace(is_ddp=True)
     session.end_epoch(1, 10, lambda counts: DivergenceWeighting._sum_over_ranks(trainer, counts))
-    results.put((rank, dict(session.weights)))
+    clipping = GradientClipping("auto")
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.tensor([6.0])  # nnU-Net's mean over the ranks
+    clipping.clip([parameter], [1.0 + 4 * rank], neutral=False)
+    clipping.end_epoch(lambda counts: DivergenceWeighting._sum_over_ranks(trainer, counts))
+    results.put((rank, (dict(session.weights), clipping.state())))
     torch.distributed.destroy_process_group()
 
 
@@ -161,7 +167,7 @@ def test_every_rank_of_a_distributed_training_holds_the_same_weights(tmp_path):
     ]
     for process in processes:
         process.start()
-    weights = dict(results.get(timeout=120) for _ in processes)
+    told = dict(results.get(timeout=120) for _ in processes)
     for process in processes:
         process.join(timeout=60)
         assert process.exitcode == 0
@@ -170,7 +176,9 @@ def test_every_rank_of_a_distributed_training_holds_the_same_weights(tmp_path):
         for _ in range(2):
             alone.add_patches(*_patches(case))
     alone.end_epoch(1, 10)
+    weights = {rank: of_rank for rank, (of_rank, _) in told.items()}
     assert weights[0] == weights[1] == alone.weights
+    assert [norms for _, norms in told.values()] == [[2.0], [2.0]]  # 6 for a mean weight of 3
     assert weights[0]["c0"] > 1 > weights[0]["c7"]
     assert sorted(path.name for path in tmp_path.glob("fair_*")) == [
         "fair_history.csv",

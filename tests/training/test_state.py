@@ -13,6 +13,7 @@ def state(epoch: int) -> FairState:
         counts={"c1": [[1.5, 0.1], [3.0, 0.2], 4.0]},
         weights={"c1": 1.25, "c2": 1 / 3},
         weight_range=[[1, 0.5, 1.5]],
+        former_norms=[0.1, 1 / 3],
     )
 
 
@@ -57,6 +58,7 @@ def test_the_state_holds_no_attribute(tmp_path):
         "counts",
         "weights",
         "weight_range",
+        "former_norms",
     }
     assert "subgroup" not in text
 
