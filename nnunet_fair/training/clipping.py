@@ -71,8 +71,8 @@ class GradientClipping:
         norms = torch.stack(self.norms).double().cpu().numpy()
         steps = np.column_stack([norms, self._limits])
         weights, n_processes = gather(np.stack([self._weights, np.ones(len(norms))]))
-        relative = norms * n_processes / weights
-        self._former.extend(map(float, relative[np.isfinite(relative)]))
+        counted = np.isfinite(norms) & (weights > 0)
+        self._former.extend(map(float, norms[counted] * n_processes[counted] / weights[counted]))
         for kept in (self.norms, self._limits, self._weights):
             kept.clear()
         self._renew()

@@ -53,17 +53,17 @@ class FairConfig:
         5.0, "cases' worth of zero divergence mixed into each subgroup's, against chance; for the search lowest"
     )
     smoothing: float = _setting(0.8, "share of the former weights kept at a refresh")
-    min_t: float = _setting(0.0, "subgroups whose |t| (Welch, against the other cases) is smaller are ignored")
+    min_t: float = _setting(2.0, "subgroups whose |t| (Welch, against the other cases) is smaller are ignored")
     alpha: float = _setting(0.0, "share of the unweighted loss: a case's effective weight is alpha + (1 - alpha) w")
     act_on: str = _setting("loss", "where the weights act: loss, sampling (which cases are drawn) or both")
     loss_scale: str = _setting(
-        "batch", "what weights on the loss are divided by: mean (of the training cases), batch (its mean) or max"
+        "mean", "what weights on the loss are divided by: mean (of the training cases), batch (its mean) or max"
     )
     loss_terms: str = _setting("both", "the terms of the loss that are weighted: both, dice or ce")
     max_gradient: float | str | None = _setting(
-        None,
+        AUTOMATIC,
         "norm to which the gradient of a step is clipped, below nnU-Net's 12; auto finds it while training and clips "
-        "only while weights act; null leaves it to nnU-Net",
+        "only while weights act on the loss; null leaves it to nnU-Net",
     )
     score_cases: str = _setting("train", "whose scores find the subgroups: train, val or both")
     score_class: int | None = _setting(
@@ -141,6 +141,11 @@ class FairConfig:
     def averages(self) -> bool:
         """Whether subgroups are averaged; the published rule is one of the lowest divergence."""
         return self.search == "averaged" and self.rule != "published"
+
+    @property
+    def clips(self) -> bool:
+        """Whether gradients are clipped; the automatic limit is for weights on the loss."""
+        return self.max_gradient is not None and (self.max_gradient != AUTOMATIC or self.act_on != "sampling")
 
     def warmup(self, num_epochs: int) -> int:
         """Epochs before the first refresh: ``warmup_epochs``, or 15 % of the training and at least one epoch."""

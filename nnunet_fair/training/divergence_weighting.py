@@ -62,7 +62,7 @@ class DivergenceWeighting:
     def configure_optimizers(self):
         """As nnU-Net's; where the settings ask for it each step's gradient is clipped further than nnU-Net does."""
         optimizer, scheduler = super().configure_optimizers()
-        if self.fair_config.max_gradient is not None:
+        if self.fair_config.clips:
             self._clipping = GradientClipping(self.fair_config.max_gradient)
             optimizer.register_step_pre_hook(self._clip_gradient)
         return optimizer, scheduler
@@ -76,12 +76,14 @@ class DivergenceWeighting:
         if self._clipping is None:
             return
         steps = self._clipping.end_epoch(self._sum_over_ranks)
-        if len(steps):
-            norms, limits = steps.T
-            median, high = np.quantile(norms, (0.5, 0.9))
+        finite = steps[np.isfinite(steps[:, 0])]
+        if len(finite):
+            median, high = np.quantile(finite[:, 0], (0.5, 0.9))
+            norms, limits = finite.T
+            cut = f"cut at {limits[-1]:.3g} in {(norms > limits).mean():.0%} of the steps"
             self.print_to_log_file(
-                f"nnunet-fair: gradient norm {median:.3g} (median), {high:.3g} (90 %), clipped at {limits[-1]:.3g} in "
-                f"{(norms > limits).mean():.0%} of the steps"
+                f"nnunet-fair: gradient norm {median:.3g} (median), {high:.3g} (90 %), "
+                f"{cut if np.isfinite(limits[-1]) else 'not cut'}"
             )
 
     def _build_loss(self) -> CaseWeightedLoss:

@@ -73,6 +73,7 @@ def test_steps_that_went_wrong_do_not_count():
     for wrong in (float("nan"), float("inf")):
         parameter.grad = torch.tensor([wrong])
         clipping.clip([parameter], None, neutral=False)
+    clipped(clipping, 0.0, [0.0, 0.0])
     clipping.end_epoch()
     assert clipping.state() == pytest.approx([3.0])
 

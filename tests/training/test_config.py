@@ -9,11 +9,11 @@ from nnunet_fair.training.config import FairConfig
 def test_all_defaults_without_a_section():
     config = FairConfig.from_plans({})
     assert (config.strength, config.max_weight, config.shrinkage, config.min_support) == (16.0, 5.0, 5.0, 0.05)
-    assert (config.min_cases, config.max_items, config.score_decay, config.min_t) == (5, 3, 0.7, 0.0)
+    assert (config.min_cases, config.max_items, config.score_decay, config.min_t) == (5, 3, 0.7, 2.0)
     assert (config.rule, config.act_on, config.score_cases, config.alpha) == ("shortfall", "loss", "train", 0.0)
     assert (config.search, config.missing_as_group, config.smoothing) == ("averaged", True, 0.8)
-    assert (config.loss_scale, config.loss_terms) == ("batch", "both")
-    assert config.max_gradient is None
+    assert (config.loss_scale, config.loss_terms) == ("mean", "both")
+    assert config.max_gradient == "auto"
 
 
 def test_the_plans_win_over_a_trainers_defaults():

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling
 
-SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2}
+SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
 
 
 def run(trainer, epochs: int, seed: int = 0):
@@ -57,6 +58,10 @@ def test_six_epochs_find_and_weight_subgroups(tiny_dataset):
     assert (Path(trainer.output_folder) / "fair_progress.png").stat().st_size > 10_000
     log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
     assert "nnunet-fair: weights for epoch 1" in log
+    told = [line.rstrip() for line in log.splitlines() if "nnunet-fair: gradient norm" in line]
+    assert len(told) == 6
+    assert told[0].endswith("not cut")  # no weights yet
+    assert re.search(r"cut at \d.* in \d+% of the steps$", told[-1])
 
 
 def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
@@ -112,7 +117,7 @@ def test_steps_are_cut_to_the_norm_asked_for(tiny_dataset):
     torch.testing.assert_close(torch.stack(left), before.clamp(max=limit), rtol=1e-4, atol=1e-6)
     trainer.on_train_epoch_end(outputs)
     log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
-    assert f"clipped at {limit:g} in {(before > limit).float().mean():.0%} of the steps" in log
+    assert f"cut at {limit:g} in {(before > limit).float().mean():.0%} of the steps" in log
     assert not trainer._clipping.norms  # the next epoch tells its own
 
 

@@ -16,7 +16,7 @@ from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.session import FairSession
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
 
-SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2}
+SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ CASES = [f"c{i}" for i in range(8)]
 def _session(folder: Path, writes: bool) -> FairSession:
     metadata = pd.DataFrame({"group": ["x"] * 4 + ["y"] * 4}, index=CASES, dtype=object)
     return FairSession(
-        config=FairConfig(min_cases=2, warmup_epochs=1),
+        config=FairConfig(min_t=0.0, min_cases=2, warmup_epochs=1),
         metadata=metadata,
         train_ids=CASES,
         val_ids=["v"],

@@ -12,7 +12,9 @@ def refresh(n_groups: int = 2):
     names = [f"g{i % n_groups}, =x" for i in range(4 * n_groups)]
     cases = pd.DataFrame({"group": names}, index=[f"c{i}" for i in range(4 * n_groups)], dtype=object)
     scores = pd.Series([0.01 * (i % n_groups) for i in range(4 * n_groups)], index=cases.index)
-    return SubgroupFinder(cases, cases, FairConfig(min_cases=2, min_support=0.001)).refresh(scores), list(cases.index)
+    return SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, min_support=0.001)).refresh(scores), list(
+        cases.index
+    )
 
 
 def test_history_and_weights(tmp_path):
@@ -49,7 +51,7 @@ def test_of_many_subgroups_the_most_probable_are_kept(tmp_path):
     # every g00 to g29 scores lower, because "left" does: of more than 90 subgroups "left" is the most probable, and
     # more than 50 single groups and conjunctions have a lower mean
     scores = pd.Series([0.5 - 0.001 * (i % 60) if i % 60 < 30 else 0.8 for i in range(240)], index=cases.index)
-    found = SubgroupFinder(cases, cases, FairConfig(min_cases=2, min_support=0.001)).refresh(scores)
+    found = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, min_support=0.001)).refresh(scores)
     assert len(found.divergence) > 90
     records = FairRecords(tmp_path)
     records.begin(None)

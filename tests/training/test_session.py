@@ -23,7 +23,7 @@ def session(tmp_path, metadata=METADATA, n_classes: int = 1, **settings) -> Fair
         "smoothing": 0.0,
     }
     made = FairSession(
-        config=FairConfig(**{**plain, "min_cases": 2, "warmup_epochs": 1, "shrinkage": 0.0, **settings}),
+        config=FairConfig(**{**plain, "min_cases": 2, "warmup_epochs": 1, "shrinkage": 0.0, "min_t": 0.0, **settings}),
         metadata=metadata,
         train_ids=TRAIN,
         val_ids=VAL,
@@ -135,7 +135,7 @@ def test_validation_scores_weigh_training_cases(tmp_path):
     metadata = pd.DataFrame({"g": ["x", "x", "y", "y", *"xxyy"]}, index=[*TRAIN, "v0", "v1", "v2", "v3"], dtype=object)
     made = FairSession(
         config=FairConfig(
-            search="lowest", min_cases=2, warmup_epochs=1, shrinkage=0.0, smoothing=0.0, score_cases="val"
+            search="lowest", min_t=0.0, min_cases=2, warmup_epochs=1, shrinkage=0.0, smoothing=0.0, score_cases="val"
         ),
         metadata=metadata,
         train_ids=TRAIN,

@@ -16,7 +16,7 @@ def frame(rows: dict) -> pd.DataFrame:
 
 def lowest(**settings) -> FairConfig:
     """Settings for cohorts of a few cases, each case taking its lowest subgroup."""
-    return FairConfig(**{"search": "lowest", "strength": 4.0, "min_cases": 2, **settings})
+    return FairConfig(**{"search": "lowest", "strength": 4.0, "min_cases": 2, "min_t": 0.0, **settings})
 
 
 def test_worst_subgroup_of_each_case():
@@ -87,7 +87,7 @@ def test_weights_go_by_case_id_and_cases_without_metadata_are_neutral():
 
 def test_subgroups_are_mined_anew_as_cases_become_scored():
     cases = frame({f"c{i}": {"group": "x" if i < 3 else "y"} for i in range(9)})
-    finder = SubgroupFinder(cases, cases, FairConfig(min_cases=3, shrinkage=0.0))
+    finder = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=3, shrinkage=0.0))
     half = pd.Series([0.1, np.nan, np.nan, 0.5, 0.6, 0.7, np.nan, np.nan, np.nan], index=cases.index)
     assert finder.refresh(half).divergence["subgroup"].tolist() == ["group=y"]
     full = pd.Series([0.1] * 3 + [0.7] * 6, index=cases.index)
@@ -99,7 +99,7 @@ def test_a_group_missing_among_the_scored_falls_back_to_its_parent():
     scored = frame({f"v{i}": {"age": "young", "density": "d" if i < 4 else "a"} for i in range(8)})
     train = frame({"t0": {"age": "old", "density": "d"}, "t1": {"age": "young", "density": "a"}})
     scores = pd.Series([0.1] * 4 + [0.9] * 4, index=scored.index)
-    refresh = SubgroupFinder(scored, train, FairConfig(min_cases=2, score_cases="val")).refresh(scores)
+    refresh = SubgroupFinder(scored, train, FairConfig(min_t=0.0, min_cases=2, score_cases="val")).refresh(scores)
     assert refresh.subgroup == ("density=d", "")
 
 
@@ -124,7 +124,9 @@ def test_min_t_ignores_what_may_be_chance():
 )
 def test_nothing_to_say_gives_neutral_weights_with_the_reason(groups, scores, note):
     cases = frame({f"c{i}": {"group": group} for i, group in enumerate(groups)})
-    refresh = SubgroupFinder(cases, cases, FairConfig(min_cases=2)).refresh(pd.Series(scores, index=cases.index))
+    refresh = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2)).refresh(
+        pd.Series(scores, index=cases.index)
+    )
     assert refresh.weights.tolist() == [1.0] * 4
     assert refresh.note == note
 
@@ -132,7 +134,7 @@ def test_nothing_to_say_gives_neutral_weights_with_the_reason(groups, scores, no
 def test_published_rule_is_the_papers():
     cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
     scores = pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index)
-    refresh = SubgroupFinder(cases, cases, FairConfig(min_cases=2, rule="published")).refresh(scores)
+    refresh = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, rule="published")).refresh(scores)
     assert refresh.weights.tolist() == pytest.approx([0.2] * 4 + [1.0] * 4)  # |Δ|, unshrunk; neutral where none
 
 
