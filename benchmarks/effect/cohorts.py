@@ -69,7 +69,7 @@ class Cohort:
 
     @property
     def test(self) -> Path:
-        """Preprocessed test images, one ``.npz`` a case."""
+        """Preprocessed test images, one ``.pkl`` a case."""
         return self.folder / "test"
 
     def metadata(self, missing: str) -> Path:

@@ -70,7 +70,7 @@ SMALL = Scale(
 )
 
 LARGE = Scale(
-    n_cases=500,
+    n_cases=750,
     n_train=300,
     spacing=(2.0, 1.0, 1.0),
     patch=(48, 96, 96),

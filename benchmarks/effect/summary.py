@@ -261,8 +261,11 @@ def _side_by_side(chapter: str, rows: pd.DataFrame) -> list[str]:
 
 
 def _cell(row, name: str) -> str:
-    """``+3.1 (1.0 to 5.2)`` in hundredths, with a proper minus."""
-    value, low, high = (100 * getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+    """``+3.1 (1.0 to 5.2)`` in hundredths, with a proper minus; nothing where no group was large enough to say."""
+    values = [getattr(row, f"{name}{end}") for end in ("", "_low", "_high")]
+    if any(pd.isna(value) for value in values):
+        return ""
+    value, low, high = (100 * value for value in values)
     return _with_minus(f"{value:+.1f} ({low:+.1f} to {high:+.1f})")
 
 
