@@ -24,22 +24,24 @@ from nnunet_fair.files import write_csv
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.weights import SubgroupFinder
 
-FORMER: dict[str, Any] = {"search": "lowest", "missing_as_group": False}
+BASE: dict[str, Any] = {"min_t": 0.0}
+FORMER: dict[str, Any] = {**BASE, "search": "lowest", "missing_as_group": False}
 SETTINGS: dict[str, dict[str, Any]] = {
     "averaged (default)": {},
-    "averaged, missing values imputed only": {"missing_as_group": False},
-    "averaged, strength 4": {"strength": 4.0},
-    "averaged, exponential rule, strength 8": {"rule": "exponential", "strength": 8.0},
-    "averaged, min_support 0.1": {"min_support": 0.1},
-    "averaged, min_support 0.02": {"min_support": 0.02, "min_cases": 3},
-    "averaged, max_items 2": {"max_items": 2},
-    "averaged, |t| ≥ 2": {"min_t": 2.0},
+    "averaged, |t| ≥ 0": BASE,
+    "averaged, missing values imputed only": {**BASE, "missing_as_group": False},
+    "averaged, strength 4": {**BASE, "strength": 4.0},
+    "averaged, exponential rule, strength 8": {**BASE, "rule": "exponential", "strength": 8.0},
+    "averaged, min_support 0.1": {**BASE, "min_support": 0.1},
+    "averaged, min_support 0.02": {**BASE, "min_support": 0.02, "min_cases": 3},
+    "averaged, max_items 2": {**BASE, "max_items": 2},
     "lowest": FORMER,
     "lowest, strength 4": {**FORMER, "strength": 4.0},
     "lowest, shrinkage 0": {**FORMER, "shrinkage": 0.0},
     "lowest, shrinkage 20": {**FORMER, "shrinkage": 20.0},
     "lowest, |t| ≥ 2": {**FORMER, "min_t": 2.0},
 }
+"""All but the default, and the last, are varied from |t| ≥ 0."""
 SOURCES = ("train", "val", "both")
 
 
@@ -71,7 +73,7 @@ def detection_table(work: Path, n_seeds: int) -> pd.DataFrame:
         for missing in ("none", "random", "not-at-random"):
             for source in SOURCES:
                 for name, settings in SETTINGS.items():
-                    if source != "train" and name not in ("averaged (default)", "lowest"):
+                    if source != "train" and name not in ("averaged, |t| ≥ 0", "lowest"):
                         continue
                     for weights in weights_of(run, work, missing, source, settings):
                         inside = weights.index.isin(group)

@@ -17,7 +17,7 @@ from benchmarks.effect.runs import Run, weight_ratio
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 
-_WEIGHTS_DRAWN = ("sampling", "loss_batch", "sampling_s8", "sampling_lowest", "sampling_t2")
+_WEIGHTS_DRAWN = ("sampling", "sampling_t0", "loss", "sampling_s8", "sampling_lowest")
 
 
 def draw_effects(comparisons: pd.DataFrame, per_run: pd.DataFrame, path: Path) -> None:

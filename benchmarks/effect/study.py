@@ -50,19 +50,18 @@ _INCOMPLETE = ("random", "not-at-random")
 QUICK = (Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle"), 5),)
 STUDY = (
     *QUICK,
-    Part(CONTROLS, _COMPLETE, (STOCK, "sampling"), 10),
+    Part(CONTROLS, _COMPLETE, (STOCK, "sampling", "sampling_t0", "loss", "loss_t0"), 10),
     Part(LEARNABLE, _COMPLETE, CHAPTERS["methods"], 5),
-    Part(LEARNABLE, _INCOMPLETE, ("sampling",), 5),
-    Part(LEARNABLE, ("not-at-random",), ("sampling_known",), 5),
-    Part(("small",), _COMPLETE, (STOCK, "sampling", "oracle"), 5),
-    Part(("intersection_fresh",), _COMPLETE, (STOCK, "sampling"), 5),
+    Part(LEARNABLE, _INCOMPLETE, ("sampling", "sampling_t0"), 5),
+    Part(("small",), _COMPLETE, (STOCK, "sampling", "sampling_t0", "oracle"), 5),
+    Part(("intersection_fresh",), _COMPLETE, (STOCK, "sampling", "sampling_t0", "loss", "loss_t0"), 5),
     Part(LEARNABLE, _COMPLETE, CHAPTERS["loss"], 5),
     Part(LEARNABLE, _COMPLETE, CHAPTERS["settings"], 5),
-    Part(LEARNABLE, _COMPLETE, ("stock_long", *CHAPTERS["long"]), 5),
-    Part(LEARNABLE, _COMPLETE, ("stock_accumulated", *CHAPTERS["accumulated"]), 5),
+    Part(("distinct",), _COMPLETE, ("stock_long", *CHAPTERS["long"]), 3),
+    Part(("distinct",), _COMPLETE, ("stock_accumulated", *CHAPTERS["accumulated"]), 5),
 )
 FULL = (
-    Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle", "loss_batch"), 5),
+    Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle", "loss"), 5),
     Part(CONTROLS, _COMPLETE, (STOCK, "sampling"), 5),
 )
 
@@ -91,13 +90,15 @@ def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -
     for kind in dict.fromkeys([START, *(run.kind for run in runs)]):
         print(f"cohort {kind}", flush=True)
         cohorts[kind] = prepare(work, kind, scale, max(2, n_processes))
-        if kind == START:
-            train_start(cohorts[kind], scale, work)
+    os.environ["OMP_NUM_THREADS"] = "1" if scale.device == "cpu" else "8"
+    processes = get_context("spawn")
+    print("the network every training starts from", flush=True)
+    with processes.Pool(1) as pool:  # a training changes its process's environment
+        pool.apply(train_start, (cohorts[START], scale, work))
     todo = [(run, cohorts[run.kind], scale, work) for run in runs if not (run.folder(work) / CASES).is_file()]
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them done before", flush=True)
-    os.environ["OMP_NUM_THREADS"] = "1" if scale.device == "cpu" else "8"
     failed = []
-    with get_context("spawn").Pool(n_processes) as pool, tqdm(total=len(todo), unit="run") as bar:
+    with processes.Pool(n_processes) as pool, tqdm(total=len(todo), unit="run") as bar:
         for failure in pool.imap_unordered(_attempt, todo):
             bar.update()
             if failure:
