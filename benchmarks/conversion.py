@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from nnunet_fair.data.synth import write_cohort
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.case import CaseTask, convert_case
 from nnunet_fair.dataset_conversion.layout import CaseFiles, discover_cases
 from nnunet_fair.dataset_conversion.recipes import DEFAULT_PHASES, RecipeSettings
+from nnunet_fair.synthetic.cohort import write_cohort
 
 MEDIAN_SHAPE = (80, 512, 512)
 SKIPPED = {

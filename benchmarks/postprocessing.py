@@ -24,12 +24,12 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy import ndimage
 
-from nnunet_fair.evaluation.case_metrics import case_metrics
-from nnunet_fair.evaluation.challenge_score import segmentation_score
-from nnunet_fair.inference.boxes import Boxes
-from nnunet_fair.inference.postprocess_case import CaseTask, run_case
-from nnunet_fair.inference.postprocess_folder import postprocess_folder
-from nnunet_fair.inference.settings import PostprocessingSettings
+from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
+from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
+from nnunet_fair.postprocessing.breast_boxes import Boxes
+from nnunet_fair.postprocessing.postprocess_case import CaseTask, run_case
+from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
+from nnunet_fair.postprocessing.settings import PostprocessingSettings
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 SAGITTAL = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)

@@ -21,8 +21,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial import cKDTree
 
-from nnunet_fair.evaluation.case_metrics import case_metrics
-from nnunet_fair.evaluation.masks import crop_masks, read_masks
+from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
+from nnunet_fair.masks.paired_masks import crop_masks, read_masks
 
 SHAPE = (112, 512, 512)
 SPACING = (2.0, 0.7, 0.7)  # mm along slices, rows, columns

@@ -19,10 +19,10 @@ import SimpleITK as sitk
 from scipy import ndimage
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from nnunet_fair.data.case_table import read_case_table
-from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES, build_attributes
-from nnunet_fair.data.synth import DISPARITY_FILE, write_cohort
-from nnunet_fair.data.synth_disparity import DISPARITIES
+from nnunet_fair.metadata.case_table import read_case_table
+from nnunet_fair.metadata.mama_mia import DEFAULT_ATTRIBUTES, build_attributes
+from nnunet_fair.synthetic.cohort import DISPARITY_FILE, write_cohort
+from nnunet_fair.synthetic.disparity import DISPARITIES
 
 SMOOTHING = (0, 1, 2, 4)
 SAMPLED_VOXELS = {0: 2500, 1: 300}

@@ -12,7 +12,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.dataset_conversion import findings
-from nnunet_fair.dataset_conversion.boxes import Box, BoxError, box_text, clip_box, grow_box, read_box
 from nnunet_fair.dataset_conversion.checks import (
     Grid,
     check_file,
@@ -32,6 +31,7 @@ from nnunet_fair.dataset_conversion.recipes import (
     required_phases,
 )
 from nnunet_fair.dataset_conversion.write import place_file, write_image
+from nnunet_fair.masks.boxes import Box, BoxError, box_text, clip_box, grow_box, read_box
 
 Split = Literal["Tr", "Ts"]
 Link = Literal["symlink", "hardlink", "copy"]

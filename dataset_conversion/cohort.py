@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_fair.data.case_table import match_cases, read_case_table
+from nnunet_fair.case_ids import match_cases
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.case import Split
 from nnunet_fair.dataset_conversion.findings import Finding
@@ -24,6 +24,7 @@ from nnunet_fair.dataset_conversion.layout import (
 )
 from nnunet_fair.dataset_conversion.splits import draw_test_cases, read_split_file, split_of_case, strata
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.case_table import read_case_table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
 from nnunet_fair.dataset_conversion.case import (
     CaseResult,
     CaseTask,
@@ -24,6 +23,7 @@ from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary, write_re
 from nnunet_fair.dataset_conversion.run import run_tasks
 from nnunet_fair.dataset_conversion.splits import strata
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from nnunet_fair.dataset_conversion.boxes import BOX_AXES, Box
+from nnunet_fair.masks.boxes import BOX_AXES, Box
 
 CROPS_FILE = "breast_crops.json"
 

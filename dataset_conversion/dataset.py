@@ -12,10 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from nnunet_fair.data.fair_cases import write_fair_cases
-from nnunet_fair.data.splits import fold_balance, stratified_folds
 from nnunet_fair.dataset_conversion import journal
-from nnunet_fair.dataset_conversion.boxes import BOXES_FILE, boxes_document
 from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs
 from nnunet_fair.dataset_conversion.crop import CROPS_FILE, crops_document
 from nnunet_fair.dataset_conversion.layout import FILE_ENDING
@@ -23,6 +20,9 @@ from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE, RECIPE_KEY, Reci
 from nnunet_fair.dataset_conversion.splits import same_cases
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
+from nnunet_fair.masks.boxes import BOXES_FILE, boxes_document
+from nnunet_fair.metadata.fair_cases import write_fair_cases
+from nnunet_fair.metadata.folds import fold_balance, stratified_folds
 from nnunet_fair.paths import PREPROCESSED, RAW, environment_folder
 
 SPLITS_FILE = "splits_final.json"

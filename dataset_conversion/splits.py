@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_fair.data.mama_mia import build_attributes
-from nnunet_fair.data.splits import stratified_folds
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.case import Split
 from nnunet_fair.dataset_conversion.findings import Finding
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.folds import stratified_folds
+from nnunet_fair.metadata.mama_mia import build_attributes
 
 STRATIFY_BY = ("centre", "age", "menopause", "breast_density")
 _MAX_DENOMINATOR = 20  # test fractions are drawn as p of q stratified parts

@@ -185,8 +185,8 @@ def _trainer() -> Finding:
 
 def _dataset(dataset: str) -> Iterator[Finding]:
     """Whether the dataset's metadata covers its cases, and whether its plans' settings are valid."""
-    from nnunet_fair.data.dataset_cases import find_cases
-    from nnunet_fair.data.fair_cases import find_fair_cases, read_fair_cases
+    from nnunet_fair.metadata.dataset_cases import find_cases
+    from nnunet_fair.metadata.fair_cases import find_fair_cases, read_fair_cases
     from nnunet_fair.paths import dataset_name, preprocessed_folder
 
     name = _try(lambda: dataset_name(dataset))

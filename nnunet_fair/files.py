@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -48,3 +49,18 @@ def write_csv(frame: pd.DataFrame, path: str | os.PathLike) -> None:
     """Write ``frame`` to ``path`` as CSV without its index, atomically; a missing value is an empty cell."""
     with atomic_path(path) as temporary:
         frame.to_csv(temporary, index=False)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: NumPy scalars as Python's, NaN and infinity as None."""
+    import numpy as np
+
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

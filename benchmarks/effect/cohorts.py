@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.effect.scale import Scale
-from nnunet_fair.data.fair_cases import read_fair_cases
-from nnunet_fair.data.synth import DISPARITY_FILE
-from nnunet_fair.data.synth_patients import MISSING_COLUMNS, MISSING_KINDS, draw_patients
 from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.metadata.fair_cases import read_fair_cases
 from nnunet_fair.plans.install import install_preset
 from nnunet_fair.plans.presets import Preset
+from nnunet_fair.synthetic.cohort import DISPARITY_FILE
+from nnunet_fair.synthetic.patients import MISSING_COLUMNS, MISSING_KINDS, draw_patients
 
 START = "start"
 KINDS = {

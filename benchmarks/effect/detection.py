@@ -19,8 +19,8 @@ import pandas as pd
 
 from benchmarks.effect.cohorts import cohort_at
 from benchmarks.effect.runs import SCORES, TRACE, Run
-from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.files import write_csv
+from nnunet_fair.metadata.fair_cases import read_fair_cases
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.weights import SubgroupFinder
 

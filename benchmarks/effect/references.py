@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.data.subgroups import Subgroups, subgroup_divergence
+from nnunet_fair.subgroups.itemsets import Subgroups, subgroup_divergence
 from nnunet_fair.training.weights import Refresh
 
 

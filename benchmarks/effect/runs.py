@@ -219,8 +219,8 @@ def _predict(trainer, cohort: Cohort, folder: Path) -> None:
 
 
 def _score(cohort: Cohort, predicted: Path) -> pd.DataFrame:
-    from nnunet_fair.evaluation.pairing import find_labels, pair_cases
-    from nnunet_fair.evaluation.score_cases import ScoringOptions, score_cases
+    from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions, score_cases
+    from nnunet_fair.masks.pairing import find_labels, pair_cases
 
     pairing = pair_cases(find_labels(cohort.labels), find_labels(predicted), missing="empty", where="")
     return score_cases(pairing.pairs, ScoringOptions(), n_processes=1)

@@ -18,8 +18,8 @@ from benchmarks.effect.figures import draw_effects, draw_weights
 from benchmarks.effect.methods import CHAPTERS, METHODS
 from benchmarks.effect.runs import CASES, RUN, Run, weight_ratio
 from benchmarks.effect.study import LEARNABLE, Part, finished
-from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.files import write_csv, write_text
+from nnunet_fair.metadata.fair_cases import read_fair_cases
 from nnunet_fair.training.records import HISTORY_COLUMNS, HISTORY_FILE
 
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"

@@ -58,10 +58,11 @@ def run(args: argparse.Namespace) -> int:
         0, or 1 where a case has no score in some folder.
     """
     check_ranges(args)
-    from nnunet_fair.evaluation.compare_folders import CompareOptions, compare_folders
-    from nnunet_fair.evaluation.levelling import overall_sentence
-    from nnunet_fair.evaluation.overlays import OverlayOptions
-    from nnunet_fair.evaluation.report import interval, signed
+    from nnunet_fair.evaluation.compare_folders import compare_folders
+    from nnunet_fair.evaluation.comparison.levelling import overall_sentence
+    from nnunet_fair.evaluation.reports.comparison_report import CompareOptions
+    from nnunet_fair.evaluation.reports.evaluation_report import interval, signed
+    from nnunet_fair.evaluation.reports.overlays import OverlayOptions
 
     comparison, audit = compare_folders(
         args.ref,

@@ -85,11 +85,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert, print what became of the cases, and fail if one was skipped."""
-    from nnunet_fair.data.coverage import coverage_lines
-    from nnunet_fair.data.mama_mia import DEFAULT_ATTRIBUTES
     from nnunet_fair.dataset_conversion.convert import ConversionOptions, convert_cohort
     from nnunet_fair.dataset_conversion.recipes import DEFAULT_PERCENTILES, DEFAULT_PHASES, RecipeSettings
     from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary
+    from nnunet_fair.metadata.coverage import coverage_lines
+    from nnunet_fair.metadata.mama_mia import DEFAULT_ATTRIBUTES
 
     if not 0 < args.dataset < 1000:
         raise UserError(f"expected a dataset number from 1 to 999, found {args.dataset}")

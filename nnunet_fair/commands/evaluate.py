@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     if args.task == "pcr":
         return run_pcr(args)
     from nnunet_fair.evaluation.evaluate import ReportOptions, evaluate
-    from nnunet_fair.evaluation.overlays import OverlayOptions
-    from nnunet_fair.evaluation.parts import merge_parts, score_part
+    from nnunet_fair.evaluation.metrics.parts import merge_parts, score_part
+    from nnunet_fair.evaluation.reports.overlays import OverlayOptions
 
     pairing = crossval_cases(args) if args.crossval else paired_cases(args)
     scoring = scoring_options(args)
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
 def paired_cases(args: argparse.Namespace):
     """The cases of -ref and -pred."""
-    from nnunet_fair.evaluation.pairing import find_labels, pair_cases
+    from nnunet_fair.masks.pairing import find_labels, pair_cases
 
     require(args, "ref", "pred", "m", "o")
     where = f" in {args.ref} and {args.pred}"
@@ -119,9 +119,9 @@ def paired_cases(args: argparse.Namespace):
 
 def crossval_cases(args: argparse.Namespace):
     """The cases of a cross-validation; fills in the table, the images, the model and the output folder."""
-    from nnunet_fair.data.fair_cases import find_fair_cases
     from nnunet_fair.evaluation.crossval import crossval_pairing, default_output
-    from nnunet_fair.evaluation.training_records import has_training_records
+    from nnunet_fair.evaluation.reports.training_records import has_training_records
+    from nnunet_fair.metadata.fair_cases import find_fair_cases
     from nnunet_fair.paths import model_folder, raw_folder
 
     require(args, "d")
@@ -140,7 +140,7 @@ def crossval_cases(args: argparse.Namespace):
 def run_pcr(args: argparse.Namespace) -> int:
     """Score a table of pCR predictions."""
     from nnunet_fair.evaluation.evaluate_pcr import evaluate_pcr
-    from nnunet_fair.evaluation.report import number
+    from nnunet_fair.evaluation.reports.evaluation_report import number
 
     require(args, "pred", "m", "o")
     result = evaluate_pcr(
@@ -165,8 +165,8 @@ def run_pcr(args: argparse.Namespace) -> int:
 
 def print_summary(result, pairing, output: Path, *, anonymise: bool) -> int:
     """Print the scores, what was left out and where the files are; 1 where a case could not be scored."""
-    from nnunet_fair.evaluation.report import number
-    from nnunet_fair.evaluation.score_cases import NOT_SCORED
+    from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED
+    from nnunet_fair.evaluation.reports.evaluation_report import number
 
     score = result.score
     print(

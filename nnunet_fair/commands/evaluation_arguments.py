@@ -139,8 +139,8 @@ def check_ranges(args: argparse.Namespace) -> None:
 
 def scoring_options(args: argparse.Namespace):
     """The scoring options the arguments name."""
-    from nnunet_fair.evaluation.empty_policy import EmptyMaskPolicy
-    from nnunet_fair.evaluation.score_cases import ScoringOptions
+    from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
+    from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions
 
     return ScoringOptions(
         labels=tuple(args.labels) if args.labels else None,
@@ -152,8 +152,8 @@ def scoring_options(args: argparse.Namespace):
 
 def analysis_options(args: argparse.Namespace):
     """The analysis options the arguments name."""
-    from nnunet_fair.evaluation.scores import AnalysisOptions
-    from nnunet_fair.evaluation.subgroup_table import SubgroupOptions
+    from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
+    from nnunet_fair.subgroups.search import SubgroupOptions
 
     return AnalysisOptions(
         lambda_=args.lambda_,

@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export a model and say what was left out of it."""
-    from nnunet_fair.inference.export import export_model
-    from nnunet_fair.inference.model import open_model, parse_folds
     from nnunet_fair.paths import model_folder
+    from nnunet_fair.prediction.model import open_model, parse_folds
+    from nnunet_fair.sharing.export import export_model
 
     folds = parse_folds(args.f)
     models = [open_model(model_folder(args.d, args.tr, args.p, name), folds, args.chk) for name in args.c]

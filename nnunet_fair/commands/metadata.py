@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and print the coverage."""
-    from nnunet_fair.data.metadata import write_metadata
+    from nnunet_fair.metadata.case_metadata import write_metadata
 
     result = write_metadata(
         args.d,

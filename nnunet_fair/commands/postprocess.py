@@ -43,11 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Post-process a folder and say what was done; 1 where a case was skipped."""
-    from nnunet_fair.inference.boxes import read_boxes
-    from nnunet_fair.inference.postprocess_folder import postprocess_folder
-    from nnunet_fair.inference.report import summary_lines
-    from nnunet_fair.inference.settings import merge_settings, parse_labels, read_settings
-    from nnunet_fair.inference.uncrop import read_crops
+    from nnunet_fair.postprocessing.breast_boxes import read_boxes
+    from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
+    from nnunet_fair.postprocessing.report import summary_lines
+    from nnunet_fair.postprocessing.settings import merge_settings, parse_labels, read_settings
+    from nnunet_fair.postprocessing.uncrop import read_crops
 
     settings = merge_settings(
         read_settings(args.settings) if args.settings else None,

@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict a cohort; 1 where a case was skipped."""
-    from nnunet_fair.inference.model import open_model, parse_folds
-    from nnunet_fair.inference.nnunet_predict import PredictorOptions
-    from nnunet_fair.inference.predict import REPORT_FILE, predict_cohort
-    from nnunet_fair.inference.report import summary_lines
-    from nnunet_fair.inference.settings import PostprocessingSettings, read_settings
     from nnunet_fair.paths import model_folder
+    from nnunet_fair.postprocessing.report import summary_lines
+    from nnunet_fair.postprocessing.settings import PostprocessingSettings, read_settings
+    from nnunet_fair.prediction.model import open_model, parse_folds
+    from nnunet_fair.prediction.nnunet_predict import PredictorOptions
+    from nnunet_fair.prediction.predict import REPORT_FILE, predict_cohort
 
     settings = PostprocessingSettings() if args.no_postprocessing else None
     prediction = predict_cohort(

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the cohort and say what is in it."""
-    from nnunet_fair.data.synth import DISPARITY_FILE, write_cohort
+    from nnunet_fair.synthetic.cohort import DISPARITY_FILE, write_cohort
 
     settings = write_cohort(
         args.o,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nnunet_fair.evaluation.case_groups import CaseGroups
-from nnunet_fair.evaluation.pairing import CasePair
+from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.masks.pairing import CasePair
 
 
 def neutral_names(case_ids: Sequence[str]) -> dict[str, str]:

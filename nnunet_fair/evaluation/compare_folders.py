@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +12,20 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import neutral_names
-from nnunet_fair.evaluation.compare import Comparison, compare_scores, pair_scores
-from nnunet_fair.evaluation.compare_report import comparison_report
+from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
+from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
 from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, TableOptions, make_folder
-from nnunet_fair.evaluation.figures import SKY, VERMILION
-from nnunet_fair.evaluation.levelling import levelling_audit, overall_sentence
-from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_plain
-from nnunet_fair.evaluation.pairing import CasePair, find_labels, pair_cases
-from nnunet_fair.evaluation.parts import read_case_rows
-from nnunet_fair.evaluation.report import Picture, number
-from nnunet_fair.evaluation.score_cases import ScoringOptions, score_cases
-from nnunet_fair.evaluation.scores import AnalysisOptions, plain
-from nnunet_fair.files import write_csv, write_json, write_text
+from nnunet_fair.evaluation.metrics.parts import read_case_rows
+from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions, score_cases
+from nnunet_fair.evaluation.reports.comparison_report import CompareOptions, comparison_report
+from nnunet_fair.evaluation.reports.evaluation_report import Picture, number
+from nnunet_fair.evaluation.reports.figures import SKY, VERMILION
+from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options, overlay_or_plain
+from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
+from nnunet_fair.files import plain, write_csv, write_json, write_text
+from nnunet_fair.masks.pairing import CasePair, find_labels, pair_cases
 
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
-
-
-@dataclass(frozen=True)
-class CompareOptions:
-    """What is compared and shown.
-
-    Attributes:
-        name_a: the first model's name in the report.
-        name_b: the second model's.
-        title: the report's title.
-        missing: what a reference without a prediction counts as, ``empty`` or ``skip``.
-        overlays: the images under the contours.
-        n_overlays: how many of the most changed cases to draw.
-        anonymise: replace case IDs by neutral numbers in everything that is written.
-        paired_seeds: the k-th folder of A and the k-th of B were trained as a pair.
-    """
-
-    name_a: str = "A"
-    name_b: str = "B"
-    title: str = "Comparison of two models"
-    missing: str = "empty"
-    overlays: OverlayOptions = field(default_factory=OverlayOptions)
-    n_overlays: int = 6
-    anonymise: bool = False
-    paired_seeds: bool = False
 
 
 @dataclass(frozen=True)

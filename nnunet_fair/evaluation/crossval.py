@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_fair.data.case_table import match_cases
+from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.pairing import CasePair, Pairing, find_labels
+from nnunet_fair.masks.pairing import CasePair, Pairing, find_labels
 from nnunet_fair.paths import model_folder, preprocessed_folder, raw_folder
 
 VALIDATION = "validation"

@@ -10,14 +10,14 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases
-from nnunet_fair.evaluation.case_groups import CaseGroups, read_case_groups
-from nnunet_fair.evaluation.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_plain
-from nnunet_fair.evaluation.pairing import CasePair, Pairing
-from nnunet_fair.evaluation.report import Picture, evaluation_report, number, worst_cases
-from nnunet_fair.evaluation.score_cases import NOT_SCORED, ScoringOptions, score_cases
-from nnunet_fair.evaluation.scores import Analysis, AnalysisOptions, analyse, plain, scores_document
-from nnunet_fair.evaluation.training_records import read_training_records
-from nnunet_fair.files import write_csv, write_json, write_text
+from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, ScoringOptions, score_cases
+from nnunet_fair.evaluation.reports.evaluation_report import Picture, evaluation_report, number, worst_cases
+from nnunet_fair.evaluation.reports.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_plain
+from nnunet_fair.evaluation.reports.training_records import read_training_records
+from nnunet_fair.evaluation.scores.analysis import Analysis, AnalysisOptions, analyse, scores_document
+from nnunet_fair.evaluation.scores.case_groups import CaseGroups, read_case_groups
+from nnunet_fair.files import plain, write_csv, write_json, write_text
+from nnunet_fair.masks.pairing import CasePair, Pairing
 
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
 

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from nnunet_fair.data.case_table import match_cases, read_case_table
+from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.bootstrap import bootstrap_intervals
 from nnunet_fair.evaluation.evaluate import CASES, REPORT, SCORES, SUBGROUPS, TableOptions, make_folder
-from nnunet_fair.evaluation.pcr_score import PcrScore, PcrStatistics, group_rates, pcr_score
-from nnunet_fair.evaluation.report import render
-from nnunet_fair.evaluation.score_intervals import GroupMembership, NamedIntervals, group_memberships
-from nnunet_fair.evaluation.scores import AnalysisOptions, plain
-from nnunet_fair.files import write_csv, write_json, write_text
+from nnunet_fair.evaluation.reports.evaluation_report import render
+from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
+from nnunet_fair.evaluation.scores.pcr_score import PcrScore, PcrStatistics, group_rates, pcr_score
+from nnunet_fair.evaluation.scores.score_intervals import GroupMembership, NamedIntervals, group_memberships
+from nnunet_fair.files import plain, write_csv, write_json, write_text
+from nnunet_fair.metadata.case_table import read_case_table
+from nnunet_fair.subgroups.bootstrap import bootstrap_intervals
 
 TRUTH = "pcr"
 PREDICTION_COLUMNS = ("pcr_pred", "pcr_prediction", "prediction", "pcr_prob", "probability", "pcr")

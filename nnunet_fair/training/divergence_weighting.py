@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from nnunet_fair.data.fair_cases import find_fair_cases
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.fair_cases import find_fair_cases
 from nnunet_fair.training.case_scores import case_overlap
 from nnunet_fair.training.clipping import GradientClipping
 from nnunet_fair.training.config import FairConfig

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from nnunet_fair.data.subgroups import Item, Itemset
+from nnunet_fair.subgroups.itemsets import Item, Itemset
 
 MISSING = "(missing)"
 """The value of an item that stands for "not known"."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.fair_cases import read_fair_cases
 from nnunet_fair.training.case_scores import RunningCaseScores
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.records import FairRecords

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.data.subgroups import subgroup_divergence
-from nnunet_fair.data.validation_summary import SUMMARY_FILE, validation_scores
-from nnunet_fair.evaluation.bootstrap import bootstrap_intervals, weighted_means
-from nnunet_fair.evaluation.subgroup_table import SubgroupOptions, find_subgroups
 from nnunet_fair.files import write_csv
+from nnunet_fair.subgroups.bootstrap import bootstrap_intervals, weighted_means
+from nnunet_fair.subgroups.itemsets import subgroup_divergence
+from nnunet_fair.subgroups.search import SubgroupOptions, find_subgroups
+from nnunet_fair.training.validation_summary import SUMMARY_FILE, validation_scores
 
 VALIDATION_TABLE = "fair_subgroups.csv"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.data.subgroups import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
+from nnunet_fair.subgroups.itemsets import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.evidence import MISSING, informed_membership, membership_probability, subgroup_evidence
 

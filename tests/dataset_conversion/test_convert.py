@@ -13,11 +13,11 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_fair.cli import main
-from nnunet_fair.data.fair_cases import read_fair_cases
 from nnunet_fair.dataset_conversion import run as run_module
 from nnunet_fair.dataset_conversion.convert import Conversion, ConversionOptions, convert_cohort
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings, read_recipe
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.fair_cases import read_fair_cases
 
 NAME = "Dataset950_TEST"
 TRAINING = ["DUKE_001", "DUKE_002", "DUKE_003", "ISPY1_1001", "ISPY1_1002", "ISPY2_100899"]

@@ -5,8 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nnunet_fair.data.case_table import read_case_table
-from nnunet_fair.data.splits import fold_balance, stratified_folds
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.splits import (
     draw_test_cases,
@@ -16,6 +14,8 @@ from nnunet_fair.dataset_conversion.splits import (
     strata,
 )
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.case_table import read_case_table
+from nnunet_fair.metadata.folds import fold_balance, stratified_folds
 
 
 def write(path: Path, text: str) -> Path:

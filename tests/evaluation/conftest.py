@@ -65,23 +65,8 @@ def challenge_reference() -> type[ChallengeReference]:
     return ChallengeReference
 
 
-def write_mask(array: np.ndarray, path: Path, spacing=(1.0, 1.0, 2.0), origin=None) -> Path:
-    image = sitk.GetImageFromArray(np.asarray(array).astype(np.uint8))
-    image.SetSpacing(spacing[: image.GetDimension()])
-    if origin is not None:
-        image.SetOrigin(origin)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(path))
-    return path
-
-
 @pytest.fixture
-def save_mask():
-    return write_mask
-
-
-@pytest.fixture
-def cohort(tmp_path) -> Path:
+def cohort(tmp_path, save_mask) -> Path:
     """24 cases in 3D: labels, images, predictions that grow worse with the age group, and a raw table."""
     rng = np.random.default_rng(3)
     rows = []
@@ -92,8 +77,8 @@ def cohort(tmp_path) -> Path:
         prediction = np.roll(reference, i % 4, axis=2)
         if i == 23:
             prediction[:] = False
-        write_mask(reference, tmp_path / "labels" / f"{case_id}.nii.gz")
-        write_mask(prediction, tmp_path / "pred" / f"{case_id}.nii.gz")
+        save_mask(reference, tmp_path / "labels" / f"{case_id}.nii.gz")
+        save_mask(prediction, tmp_path / "pred" / f"{case_id}.nii.gz")
         if i % 4 == 3:
             image = sitk.GetImageFromArray(rng.normal(size=reference.shape).astype(np.float32))
             image.SetSpacing((1.0, 1.0, 2.0))

@@ -21,7 +21,7 @@ FAST = ["-np", "1", "--resamples", "60"]
 def numbers_only(monkeypatch):
     """Leave the figures out where a test is about numbers: drawing them is most of a small evaluation's time."""
     nothing = {"groups": [], "heatmaps": [], "size": [], "lambda": []}
-    monkeypatch.setattr("nnunet_fair.evaluation.report.evaluation_figures", lambda analysis: nothing)
+    monkeypatch.setattr("nnunet_fair.evaluation.reports.evaluation_report.evaluation_figures", lambda analysis: nothing)
     monkeypatch.setattr("nnunet_fair.evaluation.evaluate.draw_overlays", lambda *args, **kwargs: [])
 
 

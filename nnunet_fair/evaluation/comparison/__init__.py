@@ -1,0 +1,1 @@
+"""Two models on the same cases: paired differences, the levelling-down audit."""

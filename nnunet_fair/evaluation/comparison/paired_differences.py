@@ -1,0 +1,268 @@
+"""Comparing two models on the same cases: paired differences, over one or several training seeds each.
+
+A replicate of the bootstrap reweights the cases, with the same weights for both models (the comparison is paired), and,
+where a model was trained with several seeds, the seeds of each model: a hierarchical bootstrap. Seeds are independent
+unless the models were trained in pairs (same folds, initialisation and batch order); then a pair is drawn as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
+from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, group_memberships
+from nnunet_fair.subgroups.bootstrap import Intervals, intervals_from_replicates, jackknife_weights
+from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate, find_subgroups
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """The per-case scores of two models on the cases both have.
+
+    Attributes:
+        case_ids: of length n_cases.
+        dsc_a: float array of shape (n_seeds_a, n_cases).
+        norm_hd_a: float array of shape (n_seeds_a, n_cases).
+        dsc_b: float array of shape (n_seeds_b, n_cases).
+        norm_hd_b: float array of shape (n_seeds_b, n_cases).
+        left_out: IDs of cases without a score in some folder.
+    """
+
+    case_ids: tuple[str, ...]
+    dsc_a: np.ndarray
+    norm_hd_a: np.ndarray
+    dsc_b: np.ndarray
+    norm_hd_b: np.ndarray
+    left_out: tuple[str, ...]
+
+    @property
+    def difference(self) -> np.ndarray:
+        """B minus A, mean over the seeds of each, shape (n_cases,)."""
+        return self.dsc_b.mean(axis=0) - self.dsc_a.mean(axis=0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models compared; every difference is B minus A.
+
+    Attributes:
+        scores: the paired scores.
+        groups: the cases' groups.
+        a: intervals of model A's headline.
+        b: intervals of model B's headline.
+        difference: intervals of the differences.
+        subgroups: per-subgroup differences.
+        options: how it was computed.
+    """
+
+    scores: PairedScores
+    groups: CaseGroups
+    a: NamedIntervals
+    b: NamedIntervals
+    difference: NamedIntervals
+    subgroups: pd.DataFrame
+    options: AnalysisOptions
+
+
+def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> PairedScores:
+    """Put the per-case tables of two models side by side, by case ID.
+
+    Args:
+        frames_a: one table a seed of model A, indexed by case ID, with ``dsc`` and ``norm_hd``.
+        frames_b: one table a seed of model B.
+
+    Returns:
+        The scores of the cases that have both metrics in every table.
+
+    Raises:
+        UserError: there is no such case.
+    """
+    frames = [*frames_a, *frames_b]
+    every = sorted(set().union(*(frame.index for frame in frames)))
+    complete = [frame.index[frame["dsc"].notna() & frame["norm_hd"].notna()] for frame in frames]
+    shared = sorted(set.intersection(*(set(index) for index in complete)))
+    if not shared:
+        raise UserError("no case has a score in every folder of -a and -b; there is nothing to compare")
+
+    def stack(tables: list[pd.DataFrame], metric: str) -> np.ndarray:
+        return np.stack([table.loc[shared, metric].to_numpy(dtype=float) for table in tables])
+
+    return PairedScores(
+        case_ids=tuple(shared),
+        dsc_a=stack(frames_a, "dsc"),
+        norm_hd_a=stack(frames_a, "norm_hd"),
+        dsc_b=stack(frames_b, "dsc"),
+        norm_hd_b=stack(frames_b, "norm_hd"),
+        left_out=tuple(case_id for case_id in every if case_id not in set(shared)),
+    )
+
+
+def seed_weights(n_seeds: int, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Replicate weights of the training seeds, such that the variance of their mean comes out right for few seeds.
+
+    Dirichlet weights of concentration c give the mean of n values the variance s²(n − 1) / (n (n c + 1)), with s² the
+    unbiased variance; c = (n − 2) / n makes that s² / n. With two seeds c is 0: one of them is drawn.
+
+    Args:
+        n_seeds: number of seeds.
+        n_resamples: number of replicates.
+        rng: random numbers.
+
+    Returns:
+        Float array of shape (n_resamples, n_seeds), rows summing to 1.
+    """
+    if n_seeds == 1:
+        return np.ones((n_resamples, 1))
+    if n_seeds == 2:
+        return np.eye(2)[rng.integers(0, 2, n_resamples)]
+    return rng.dirichlet(np.full(n_seeds, (n_seeds - 2) / n_seeds), n_resamples)
+
+
+def compare_scores(
+    scores: PairedScores, groups: CaseGroups, options: AnalysisOptions, *, paired_seeds: bool = False
+) -> Comparison:
+    """Compare two models.
+
+    Args:
+        scores: the paired scores.
+        groups: the cases' groups.
+        options: how.
+        paired_seeds: the k-th seed of A and the k-th of B belong together.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UserError: seeds are to be paired and the models have different numbers of them.
+    """
+    if paired_seeds and len(scores.dsc_a) != len(scores.dsc_b):
+        raise UserError(
+            f"seeds can be paired only where both models have as many: -a has {len(scores.dsc_a)} folders, -b "
+            f"{len(scores.dsc_b)}; give the same seeds in the same order, or leave out --paired-seeds"
+        )
+    how = options.subgroups
+    case_ids = pd.Index(scores.case_ids)
+    memberships = tuple(group_memberships(groups.frame, case_ids, groups.variables))
+    rng = np.random.default_rng(how.seed)
+    weights = rng.standard_exponential((how.n_resamples, len(case_ids)))
+    seeds_a = seed_weights(len(scores.dsc_a), how.n_resamples, rng)
+    seeds_b = seeds_a if paired_seeds else seed_weights(len(scores.dsc_b), how.n_resamples, rng)
+
+    def statistics(dsc: np.ndarray, norm_hd: np.ndarray) -> list[ScoreStatistics]:
+        pairs = zip(dsc, norm_hd, strict=True)
+        return [ScoreStatistics(d, h, memberships, how.min_group, options.lambda_) for d, h in pairs]
+
+    model_a = statistics(scores.dsc_a, scores.norm_hd_a)
+    model_b = statistics(scores.dsc_b, scores.norm_hd_b)
+    names = model_a[0].names
+    results = []
+    for model, seeds in ((model_a, seeds_a), (model_b, seeds_b)):
+        n_seeds = len(model)
+        even = np.full((1, n_seeds), 1 / n_seeds)
+        leave_one_out = jackknife_weights(len(case_ids))
+        results.append(
+            (
+                _over_seeds(model, np.ones((1, len(case_ids))), even)[0],
+                _over_seeds(model, weights, seeds),
+                _over_seeds(model, leave_one_out, np.repeat(even, len(leave_one_out), axis=0)),
+            )
+        )
+    differences = [b - a for a, b in zip(*results, strict=True)]
+    a, b, difference = (
+        NamedIntervals(names, _intervals(*parts, how, len(case_ids))) for parts in (*results, differences)
+    )
+    table = _subgroup_differences(scores, groups.frame.reindex(case_ids), weights, seeds_a, seeds_b, how)
+    return Comparison(scores, groups, a, b, difference, table, options)
+
+
+def _over_seeds(model: list[ScoreStatistics], weights: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Each statistic of each seed's model, averaged over the seeds with the replicate's seed weights."""
+    return sum(seeds[:, [k]] * statistics(weights) for k, statistics in enumerate(model))
+
+
+def _intervals(
+    estimate: np.ndarray, replicates: np.ndarray, jackknife: np.ndarray, how: SubgroupOptions, n_cases: int
+) -> Intervals:
+    """Intervals, or none with fewer than two cases."""
+    if n_cases < 2:
+        nothing = np.full((len(estimate), 2), np.nan)
+        return Intervals(estimate, nothing, nothing)
+    return intervals_from_replicates(estimate, replicates, jackknife, confidence=how.confidence)
+
+
+DIFFERENCE_COLUMNS = (
+    *("subgroup", "attributes", "kind", "n", "share", "mean_dsc_a", "mean_dsc_b"),
+    *("difference", "difference_low", "difference_high", "p", "q", "improved", "worsened"),
+    *("difference_norm_hd", "decides", "reason"),
+)
+
+
+def _subgroup_differences(
+    scores: PairedScores,
+    groups: pd.DataFrame,
+    weights: np.ndarray,
+    seeds_a: np.ndarray,
+    seeds_b: np.ndarray,
+    how: SubgroupOptions,
+) -> pd.DataFrame:
+    """The paired difference of the mean DSC in every subgroup, the whole cohort first.
+
+    p is that of Wilcoxon's signed-rank test on the cases' differences (mean over the seeds), q after correction for the
+    false discovery rate over all rows.
+    """
+    found = find_subgroups(groups, how)
+    membership = np.column_stack([np.ones(len(groups), bool), found.membership])
+    inside = membership.astype(float)
+    n = membership.sum(axis=0)
+    differences = scores.difference
+    replicated = seeds_b @ scores.dsc_b - seeds_a @ scores.dsc_a
+    replicates = ((weights * replicated) @ inside) / (weights @ inside)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left_out = (n * (differences @ inside / n) - inside * differences[:, None]) / (n - inside)
+    intervals = _intervals(differences @ inside / n, replicates, left_out, how, len(groups))
+    ends = np.where(np.isfinite(intervals.bca), intervals.bca, intervals.percentile)
+    ends[n < 2] = np.nan
+    p = np.array([signed_rank_p(differences[column]) for column in membership.T])
+    itemsets = ((), *found.itemsets)
+    norm_hd = scores.norm_hd_b.mean(axis=0) - scores.norm_hd_a.mean(axis=0)
+    return pd.DataFrame(
+        {
+            "subgroup": ["all", *found.names],
+            "attributes": [" × ".join(attribute for attribute, _ in itemset) for itemset in itemsets],
+            "kind": [("all", "group")[len(itemset)] if len(itemset) < 2 else "combination" for itemset in itemsets],
+            "n": n,
+            "share": n / len(groups),
+            "mean_dsc_a": scores.dsc_a.mean(axis=0) @ inside / n,
+            "mean_dsc_b": scores.dsc_b.mean(axis=0) @ inside / n,
+            "difference": intervals.estimate,
+            "difference_low": ends[:, 0],
+            "difference_high": ends[:, 1],
+            "p": p,
+            "q": false_discovery_rate(p),
+            "improved": ((differences[:, None] > 0) & membership).sum(axis=0),
+            "worsened": ((differences[:, None] < 0) & membership).sum(axis=0),
+            "difference_norm_hd": norm_hd @ inside / n,
+            "decides": n >= how.min_group,
+            "reason": np.where(n >= how.min_group, "", f"fewer than {how.min_group} cases: shown, decides nothing"),
+        },
+        columns=list(DIFFERENCE_COLUMNS),
+    )
+
+
+def signed_rank_p(differences: np.ndarray) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test; 1 where nothing differs, NaN with fewer than two cases.
+
+    Args:
+        differences: float array of shape (n_cases,).
+    """
+    if len(differences) < 2:
+        return float("nan")
+    if not np.any(differences):
+        return 1.0
+    return float(stats.wilcoxon(differences, zero_method="wilcox", method="auto").pvalue)

@@ -1,0 +1,1 @@
+"""Metrics of one case, from its two masks."""

@@ -1,0 +1,105 @@
+"""Scoring every case, in parallel; a bad case is recorded and the rest go on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, fields
+
+import pandas as pd
+from tqdm import tqdm
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.case_metrics import SURFACE_TOLERANCE_MM, CaseMetrics, case_metrics
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
+from nnunet_fair.masks.paired_masks import CaseProblemError, read_masks
+from nnunet_fair.masks.pairing import CasePair
+
+SCORED = "scored"
+MISSING_PREDICTION = "missing prediction"
+NOT_SCORED = "not scored"
+
+METRICS = tuple(field.name for field in fields(CaseMetrics))
+CASE_COLUMNS = ("case_id", *METRICS, "status", "problem")
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How masks are read and scored.
+
+    Attributes:
+        labels: labels that together are the foreground; None expects a binary image.
+        empty: what empty masks mean.
+        tolerance_mm: tolerance of the surface DSC, in mm.
+        resample: resample predictions of another grid instead of refusing them.
+    """
+
+    labels: tuple[int, ...] | None = None
+    empty: EmptyMaskPolicy = EmptyMaskPolicy.CHALLENGE
+    tolerance_mm: float = SURFACE_TOLERANCE_MM
+    resample: bool = False
+
+
+def score_case(pair: CasePair, options: ScoringOptions) -> dict[str, object]:
+    """Score one case from its files.
+
+    Args:
+        pair: the files.
+        options: how to score.
+
+    Returns:
+        A row with ``CASE_COLUMNS``; without metrics, and with the reason in ``problem``, where it could not be scored.
+    """
+    try:
+        reference, prediction, spacing = read_masks(
+            pair.reference, pair.prediction, labels=options.labels, resample=options.resample
+        )
+    except CaseProblemError as problem:
+        return {"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}
+    metrics = case_metrics(reference, prediction, spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
+    status = MISSING_PREDICTION if pair.prediction is None else SCORED
+    return {"case_id": pair.case_id, **asdict(metrics), "status": status}
+
+
+def score_cases(
+    pairs: Sequence[CasePair], options: ScoringOptions, *, n_processes: int = 1, progress: bool = True
+) -> pd.DataFrame:
+    """Score every case.
+
+    Args:
+        pairs: the cases.
+        options: how to score.
+        n_processes: number of processes; 1 works in this one.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Table of shape (n_cases, n_metrics + 2) indexed by case ID, in the order of ``pairs``: the metrics
+        (:class:`CaseMetrics`), ``status`` and ``problem``.
+
+    Raises:
+        UserError: a process was killed, as the system does when memory runs out.
+    """
+    score = functools.partial(score_case, options=options)
+    bar = functools.partial(tqdm, total=len(pairs), desc="scoring", unit="case", disable=not progress)
+    if n_processes <= 1 or len(pairs) < 2:
+        rows = [score(pair) for pair in bar(pairs)]
+    else:
+        try:
+            with ProcessPoolExecutor(min(n_processes, len(pairs)), initializer=_one_thread) as pool:
+                rows = list(bar(pool.map(score, pairs, chunksize=max(1, min(8, len(pairs) // (4 * n_processes))))))
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"a scoring process was killed, as happens when memory runs out; use fewer than -np {n_processes}"
+            ) from error
+    frame = pd.DataFrame(rows, columns=list(CASE_COLUMNS)).set_index("case_id")
+    frame["problem"] = frame["problem"].astype(object).where(frame["problem"].notna(), "")
+    return frame
+
+
+def _one_thread() -> None:
+    """Keep SimpleITK of each process to one thread: the cases are what runs in parallel."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

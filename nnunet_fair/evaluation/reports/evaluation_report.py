@@ -1,0 +1,278 @@
+"""The report: one self-contained HTML page from an analysis."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from nnunet_fair import __version__
+from nnunet_fair.evaluation.reports import figures
+from nnunet_fair.evaluation.reports.training_records import TrainingRecords
+from nnunet_fair.evaluation.scores.analysis import Analysis
+
+N_COMBINATIONS = 12
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Attributes:
+        data: the file's bytes.
+        media_type: ``image/svg+xml`` or ``image/png``.
+        text: what it shows, for readers who do not see it.
+        caption: the line under it.
+    """
+
+    data: bytes
+    media_type: str
+    text: str
+    caption: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The picture inside the page."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+def svg(data: bytes, text: str, caption: str = "") -> Picture:
+    """A picture from SVG."""
+    return Picture(data, "image/svg+xml", text, caption)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number for people: fixed digits, a true minus sign, ``∞``, and a dash where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float) and math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference for people, with its sign."""
+    return f"+{number(value, digits)}" if round(value, digits) > 0 else number(value, digits)
+
+
+def p_value(value: float) -> str:
+    """A p-value for people: two significant digits, ``< 0.001`` below that."""
+    if value is None or math.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """An interval for people; a dash where it does not exist."""
+    return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) and math.isfinite(high) else "–"
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """Fill one of the room's templates.
+
+    Args:
+        template: its file name.
+        context: its values; text is escaped.
+
+    Returns:
+        The page, with its style sheet inside.
+    """
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "p_value": p_value,
+        "percent": lambda v: f"{100 * v:.0f} %",
+    }
+    environment.globals |= {"interval": interval, "version": __version__}
+    style = (folder / "report.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(style=style, **context)
+
+
+def evaluation_report(
+    analysis: Analysis,
+    *,
+    title: str,
+    overlays: Sequence[Picture] = (),
+    training: TrainingRecords | None = None,
+    settings: dict[str, Any],
+    problems: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The report of one set of predictions.
+
+    Args:
+        analysis: the scores.
+        title: the page's title.
+        overlays: pictures of the worst cases.
+        training: records of the training, where there are any.
+        settings: how the cases were scored, for the methods paragraph.
+        problems: case ID and reason of every case that was not scored.
+
+    Returns:
+        HTML.
+    """
+    subgroups = analysis.subgroups
+    combinations = subgroups[(subgroups["kind"] == "combination") & subgroups["decides"]]
+    return render(
+        "report.html",
+        {
+            "title": title,
+            "analysis": analysis,
+            "score": analysis.score,
+            "options": analysis.options.subgroups,
+            "lambda_": analysis.options.lambda_,
+            "headline": headline(analysis),
+            "worst": worst_group(analysis),
+            "whole": subgroups.iloc[0],
+            "groups": subgroups[subgroups["kind"] == "group"],
+            "combinations": combinations.sort_values("divergence").head(N_COMBINATIONS),
+            "n_combinations": len(combinations),
+            "figures": evaluation_figures(analysis),
+            "overlays": overlays,
+            "training": training,
+            "training_figures": training_figures(training) if training else [],
+            "settings": settings,
+            "problems": problems,
+        },
+    )
+
+
+def headline(analysis: Analysis) -> list[dict[str, Any]]:
+    """The numbers on top of the page, each with its interval."""
+    names = {
+        "ranking": "Ranking score",
+        "performance": "Performance",
+        "fairness": "Fairness",
+        "mean_dsc": "Mean DSC",
+        "worst_group_dsc": "Worst group's mean DSC",
+    }
+    minimum = analysis.options.subgroups.min_group
+    explanations = {
+        "ranking": f"(1 − λ) performance + λ fairness, λ = {analysis.options.lambda_:g}",
+        "performance": "½ (mean DSC + 1 − mean NormHD)",
+        "fairness": "1 − ½ (DSC gap + NormHD gap), mean over the variables",
+        "mean_dsc": f"over {analysis.score.n_cases} cases",
+        "worst_group_dsc": f"of groups with {minimum} cases or more, picked anew in every replicate",
+    }
+    entries = []
+    for name, label in names.items():
+        value, low, high = analysis.intervals.row(name)
+        entries.append({"label": label, "value": value, "low": low, "high": high, "text": explanations[name]})
+    return entries
+
+
+def worst_group(analysis: Analysis) -> Any:
+    """The row of the lowest mean DSC among the score's groups that may decide; None where there is none or only one."""
+    table = analysis.subgroups
+    own = table[(table["kind"] == "group") & table["decides"] & table["attributes"].isin(analysis.groups.variables)]
+    return own.loc[own["mean_dsc"].idxmin()] if len(own) > 1 else None
+
+
+def evaluation_figures(analysis: Analysis) -> dict[str, list[Picture]]:
+    """The figures of each section; an empty list where there is nothing to draw."""
+    options, scored, groups = analysis.options.subgroups, analysis.scored, analysis.groups
+    single = analysis.subgroups[analysis.subgroups["kind"] == "group"]
+    own = single[single["attributes"].isin(groups.variables)]
+    names = ", ".join(groups.variables)
+    sections: dict[str, list[Picture]] = {"groups": [], "heatmaps": [], "size": [], "lambda": []}
+    if len(own):
+        sections["groups"] = [
+            svg(
+                figures.group_figure(own, metric, cohort_mean=float(scored[metric].mean())),
+                f"Mean {figures.METRIC_NAMES[metric]} with its interval for every group of {names}; the numbers are in "
+                "the table of groups.",
+                f"{figures.METRIC_NAMES[metric]} by group ({'higher' if metric == 'dsc' else 'lower'} is better). "
+                f"Hollow grey: fewer than {options.min_group} cases.",
+            )
+            for metric in ("dsc", "norm_hd")
+        ]
+    for first, second in heatmap_pairs(groups.variables):
+        both = groups.frame[[first, second]].reindex(scored.index).notna().all(axis=1)
+        if not both.any():
+            continue
+        for metric in ("dsc", "norm_hd"):
+            sections["heatmaps"].append(
+                svg(
+                    figures.heatmap_figure(
+                        scored.loc[both, metric].astype(float),
+                        groups.frame[first],
+                        groups.frame[second],
+                        metric=metric,
+                        min_group=options.min_group,
+                    ),
+                    f"Heat map of the mean {figures.METRIC_NAMES[metric]} by {first} and {second}.",
+                    f"Mean {figures.METRIC_NAMES[metric]} by {first} and {second}; "
+                    f"in brackets: fewer than {options.min_group} cases.",
+                )
+            )
+    if (scored["volume_reference_mm3"] > 0).any():
+        sections["size"] = [
+            svg(
+                figures.size_figure(scored, failure_dsc=options.failure_dsc),
+                "DSC of every case against the volume of its reference, failures marked by crosses.",
+                "One point a case.",
+            )
+        ]
+    if math.isfinite(analysis.score.ranking):
+        sections["lambda"] = [
+            svg(
+                figures.lambda_figure(analysis.score.performance, analysis.score.fairness, analysis.options.lambda_),
+                f"Ranking score over λ: a line from {number(analysis.score.performance)} at λ = 0 to "
+                f"{number(analysis.score.fairness)} at λ = 1.",
+                "Ranking score as the weight of fairness grows.",
+            )
+        ]
+    return sections
+
+
+def heatmap_pairs(variables: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of variables drawn as heat maps: the first with each other one, as the challenge draws age."""
+    return [(variables[0], other) for other in (variables[2:3] + variables[1:2] + variables[3:])]
+
+
+def training_figures(training: TrainingRecords) -> list[Picture]:
+    """Divergence and weights over the training."""
+    pictures = []
+    if training.history["divergence"].notna().any():
+        pictures.append(
+            svg(
+                figures.training_figure(training.history),
+                "Divergence of the worst subgroups over the epochs of the training.",
+                f"Divergence of the training score of the subgroups that were worst at some refresh, mean of "
+                f"{len(training.folds)} fold(s); below 0: worse than the average training case.",
+            )
+        )
+    weights = [
+        (fold, training.weights.loc[training.weights["fold"] == fold, "weight"].to_numpy(dtype=float))
+        for fold in training.folds
+    ]
+    if any(np.isfinite(values).any() for _, values in weights):
+        pictures.append(
+            svg(
+                figures.weights_figure(weights),
+                "Weights of the training cases of each fold at the last refresh.",
+                "One point a training case.",
+            )
+        )
+    return pictures
+
+
+def worst_cases(scored: pd.DataFrame, n_cases: int) -> list[str]:
+    """IDs of the cases with the lowest DSC, then the largest NormHD, then by ID."""
+    order = scored.assign(case=scored.index).sort_values(["dsc", "norm_hd", "case"], ascending=[True, False, True])
+    return list(order.index[:n_cases])

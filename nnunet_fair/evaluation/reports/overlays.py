@@ -1,0 +1,236 @@
+"""Pictures of single cases: the image with the contours of reference and prediction."""
+
+from __future__ import annotations
+
+import glob
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import SimpleITK as sitk
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions
+from nnunet_fair.evaluation.reports.figures import ORANGE, SKY
+from nnunet_fair.masks.paired_masks import CaseProblemError, corner_distance, foreground, read_image, same_grid
+from nnunet_fair.masks.pairing import FILE_ENDINGS
+
+CONTEXT_MM = 15.0  # of image around the masks
+LEAST_WIDTH_MM = 50.0
+
+
+@dataclass(frozen=True)
+class OverlayOptions:
+    """Which image lies under the contours.
+
+    Attributes:
+        images: folder of images named as nnU-Net's (``CASE_0000.nii.gz``); None draws the contours on plain ground.
+        channel: the channel to show; None takes 1, the first post-contrast phase, where there is one, else 0.
+    """
+
+    images: Path | None = None
+    channel: int | None = None
+
+
+def check_overlay_options(options: OverlayOptions) -> None:
+    """Refuse a folder without images before any case is scored.
+
+    Raises:
+        UserError: no such folder, or no image in it is named as nnU-Net's.
+    """
+    if options.images is None:
+        return
+    if not options.images.is_dir():
+        raise UserError(f"there is no folder of images {options.images}")
+    if not any(_channel_of(path) is not None for path in options.images.iterdir()):
+        raise UserError(f"{options.images} holds no image named as nnU-Net's (CASE_0000.nii.gz)")
+
+
+def find_channel(case_id: str, options: OverlayOptions) -> Path | None:
+    """The image of a case to draw; None where there is no folder or no such image."""
+    if options.images is None:
+        return None
+    channels: dict[int, Path] = {}
+    for ending in FILE_ENDINGS:
+        for path in options.images.glob(f"{glob.escape(case_id)}_[0-9][0-9][0-9][0-9]{ending}"):
+            channels[int(path.name[len(case_id) + 1 : len(case_id) + 5])] = path
+    if options.channel is not None:
+        return channels.get(options.channel)
+    return channels.get(1, channels.get(0))
+
+
+@dataclass(frozen=True)
+class Contour:
+    """One predicted mask to draw.
+
+    Attributes:
+        name: its name in the legend.
+        path: the label image; None for a missing prediction.
+        colour: a Matplotlib colour.
+        style: a Matplotlib line style.
+    """
+
+    name: str
+    path: Path | None
+    colour: str = SKY
+    style: str = "dashed"
+
+
+def overlay_picture(
+    case_id: str,
+    reference_path: Path,
+    contours: Sequence[Contour],
+    options: OverlayOptions,
+    scoring: ScoringOptions,
+) -> bytes:
+    """Draw the slice with most of the reference (of the first prediction where the reference is empty).
+
+    Args:
+        case_id: the case, to find its image.
+        reference_path: the reference label image.
+        contours: the predictions.
+        options: the image under the contours.
+        scoring: how the masks are read.
+
+    Returns:
+        A PNG file: the part of the slice around the masks, the reference's contour solid.
+
+    Raises:
+        CaseProblemError: a file cannot be read.
+    """
+    reference = read_image(reference_path)
+    masks = [foreground(sitk.GetArrayFromImage(reference), scoring.labels, reference_path)]
+    for contour in contours:
+        if contour.path is None:
+            masks.append(np.zeros_like(masks[0]))
+        else:
+            prediction = same_grid(reference, read_image(contour.path), contour.path, resample=scoring.resample)
+            masks.append(foreground(sitk.GetArrayFromImage(prediction), scoring.labels, contour.path))
+    spacing = tuple(reversed(reference.GetSpacing()))
+    path = find_channel(case_id, options)
+    image = None if path is None else _image_array(path, reference)
+    title = ""
+    if masks[0].ndim == 3:
+        chosen = next((mask for mask in masks if mask.any()), masks[0])
+        best = int(chosen.sum(axis=(1, 2)).argmax()) if chosen.any() else masks[0].shape[0] // 2
+        title = f"slice {best} of 0–{masks[0].shape[0] - 1}"
+        masks = [mask[best] for mask in masks]
+        image = None if image is None else image[best]
+        spacing = spacing[1:]
+    window = _window(masks, spacing)
+    lines = [Contour("reference", reference_path, ORANGE, "solid"), *contours]
+    return _draw(
+        [(line, mask[window]) for line, mask in zip(lines, masks, strict=True)],
+        None if image is None else image[window],
+        spacing,
+        title,
+    )
+
+
+def overlay_or_plain(
+    case_id: str,
+    reference_path: Path,
+    contours: Sequence[Contour],
+    options: OverlayOptions,
+    scoring: ScoringOptions,
+) -> tuple[bytes, str]:
+    """As :func:`overlay_picture`, on a plain ground where the case's image cannot be drawn.
+
+    Returns:
+        The PNG file's content, and what the caption has to add ("" where the image is there).
+
+    Raises:
+        CaseProblemError: the masks themselves cannot be drawn.
+    """
+    try:
+        return overlay_picture(case_id, reference_path, contours, options, scoring), ""
+    except CaseProblemError:
+        picture = overlay_picture(case_id, reference_path, contours, OverlayOptions(), scoring)
+        return picture, " (its image could not be drawn)"
+
+
+def _channel_of(path: Path) -> int | None:
+    """The channel number in a file's name as nnU-Net writes it."""
+    stem = next((path.name[: -len(e)] for e in FILE_ENDINGS if path.name.lower().endswith(e)), None)
+    digits = stem[-4:] if stem and len(stem) > 5 and stem[-5] == "_" else ""
+    return int(digits) if len(digits) == 4 and digits.isdecimal() else None
+
+
+def _image_array(path: Path, reference: sitk.Image) -> np.ndarray:
+    """The image on the reference's grid as a grey array; colour is averaged."""
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise CaseProblemError(f"{path} cannot be read as an image") from error
+    if image.GetSize() != reference.GetSize() or corner_distance(reference, image) > 0.5:
+        if image.GetDimension() != reference.GetDimension() or image.GetNumberOfComponentsPerPixel() > 1:
+            raise CaseProblemError(f"{path} is not on the grid of its labels")
+        image = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
+    array = sitk.GetArrayFromImage(image).astype(np.float32)
+    return array.mean(axis=-1) if image.GetNumberOfComponentsPerPixel() > 1 else array
+
+
+def _window(masks: list[np.ndarray], spacing: tuple[float, ...]) -> tuple[slice, slice]:
+    """A window around the masks with some context, as square as the slice allows."""
+    occupied = np.argwhere(np.any(masks, axis=0))
+    shape = masks[0].shape
+    if not len(occupied):
+        return slice(0, shape[0]), slice(0, shape[1])
+    low, high = occupied.min(axis=0), occupied.max(axis=0) + 1
+    width = max(LEAST_WIDTH_MM, float(((high - low) * spacing).max()) + 2 * CONTEXT_MM)
+    window = []
+    for axis in range(2):
+        n = min(shape[axis], int(np.ceil(width / spacing[axis])))
+        start = int(np.clip((low[axis] + high[axis] - n) // 2, 0, shape[axis] - n))
+        window.append(slice(start, start + n))
+    return window[0], window[1]
+
+
+def _draw(
+    lines: list[tuple[Contour, np.ndarray]], image: np.ndarray | None, spacing: tuple[float, ...], title: str
+) -> bytes:
+    """The picture as PNG."""
+    shape, aspect = lines[0][1].shape, spacing[0] / spacing[1]
+    height = float(np.clip(3.0 * shape[0] * aspect / shape[1], 1.2, 5.0))
+    buffer = io.BytesIO()
+    with mpl.rc_context({"font.size": 8}):
+        figure = Figure(figsize=(3.0, height + 0.55))
+        axes = figure.add_axes((0, 0.32 / (height + 0.55), 1, height / (height + 0.55)))
+        axes.set_axis_off()
+        if image is None:
+            axes.imshow(np.full(shape, 0.12), cmap="gray", vmin=0, vmax=1, aspect=aspect)
+        else:
+            low, high = np.percentile(image, (1, 99.5))
+            axes.imshow(image, cmap="gray", vmin=low, vmax=high if high > low else low + 1, aspect=aspect)
+        rows, columns = np.arange(-1, shape[0] + 1), np.arange(-1, shape[1] + 1)
+        for line, mask in lines:
+            if mask.any():
+                # A rim of background closes contours at the window's edge.
+                framed = np.pad(mask, 1).astype(float)
+                axes.contour(
+                    columns, rows, framed, levels=[0.5], colors=[line.colour], linestyles=[line.style], linewidths=1.4
+                )
+        axes.set_xlim(-0.5, shape[1] - 0.5)
+        axes.set_ylim(shape[0] - 0.5, -0.5)
+        axes.set_title(title, fontsize=8.5, pad=3)
+        handles = [Line2D([], [], color=line.colour, linestyle=line.style) for line, _ in lines]
+        short = [line.name if len(line.name) <= 14 else f"{line.name[:13]}…" for line, _ in lines]
+        names = [name if mask.any() else f"{name} (none here)" for name, (_, mask) in zip(short, lines, strict=True)]
+        figure.legend(
+            handles,
+            names,
+            loc="lower center",
+            ncols=3,
+            frameon=False,
+            borderaxespad=0.2,
+            fontsize=8.5,
+            columnspacing=0.8,
+            handlelength=1.4,
+        )
+        figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()

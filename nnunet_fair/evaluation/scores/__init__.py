@@ -1,0 +1,1 @@
+"""Scores of one cohort, from its table of cases."""

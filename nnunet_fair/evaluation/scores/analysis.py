@@ -1,0 +1,219 @@
+"""Everything computed from the per-case table: scores, intervals, subgroup and size tables."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.evaluation.metrics.score_cases import MISSING_PREDICTION, NOT_SCORED
+from nnunet_fair.evaluation.scores.beyond_means import beyond_means, size_table
+from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.evaluation.scores.challenge_score import (
+    CHALLENGE_LAMBDA,
+    SegmentationScore,
+    ranking_score,
+    segmentation_score,
+)
+from nnunet_fair.evaluation.scores.score_intervals import (
+    GroupMembership,
+    NamedIntervals,
+    ScoreStatistics,
+    group_memberships,
+    score_intervals,
+)
+from nnunet_fair.evaluation.scores.subgroup_table import is_failure, subgroup_table
+from nnunet_fair.files import plain
+from nnunet_fair.subgroups.search import SubgroupOptions
+
+LAMBDAS = tuple(round(step / 10, 1) for step in range(11))
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """How the per-case table becomes scores.
+
+    Attributes:
+        lambda_: weight of the fairness in the ranking.
+        subgroups: how subgroups are found and described.
+    """
+
+    lambda_: float = CHALLENGE_LAMBDA
+    subgroups: SubgroupOptions = field(default_factory=SubgroupOptions)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The scores of one set of predictions.
+
+    Attributes:
+        cases: the per-case table, indexed by case ID.
+        groups: the cases' groups.
+        score: the challenge's Task 1 score.
+        intervals: the headline's intervals.
+        subgroups: the subgroup table.
+        beyond: fairness measures beyond means.
+        sizes: gaps by tumour size.
+        options: how it was computed.
+        warnings: what a reader must know before the numbers.
+    """
+
+    cases: pd.DataFrame
+    groups: CaseGroups
+    score: SegmentationScore
+    intervals: NamedIntervals
+    subgroups: pd.DataFrame
+    beyond: pd.DataFrame
+    sizes: pd.DataFrame
+    options: AnalysisOptions
+    warnings: tuple[str, ...]
+
+    @property
+    def scored(self) -> pd.DataFrame:
+        """The cases that have both metrics of the score."""
+        return self.cases[self.cases["dsc"].notna() & self.cases["norm_hd"].notna()]
+
+
+def analyse(cases: pd.DataFrame, groups: CaseGroups, options: AnalysisOptions) -> Analysis:
+    """Compute every score and table from the per-case table.
+
+    Args:
+        cases: what :func:`nnunet_fair.evaluation.metrics.score_cases.score_cases` gave; at least one case is scored.
+        groups: the cases' groups.
+        options: how.
+
+    Returns:
+        The analysis.
+    """
+    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
+    variables, min_group = list(groups.variables), options.subgroups.min_group
+    score = segmentation_score(cases["dsc"], cases["norm_hd"], groups.frame[variables], lambda_=options.lambda_)
+    statistics = ScoreStatistics(
+        scored["dsc"].to_numpy(dtype=float),
+        scored["norm_hd"].to_numpy(dtype=float),
+        tuple(group_memberships(groups.frame, scored.index, variables)),
+        min_group,
+        options.lambda_,
+    )
+    intervals = score_intervals(
+        statistics,
+        n_resamples=options.subgroups.n_resamples,
+        confidence=options.subgroups.confidence,
+        seed=options.subgroups.seed,
+    )
+    return Analysis(
+        cases=cases,
+        groups=groups,
+        score=score,
+        intervals=intervals,
+        subgroups=subgroup_table(cases, groups.frame, options.subgroups),
+        beyond=beyond_means(cases, groups.frame, variables, min_group=min_group),
+        sizes=size_table(cases, groups.frame, variables, min_group=min_group),
+        options=options,
+        warnings=tuple(_warnings(cases, groups, score, statistics, options)),
+    )
+
+
+def _warnings(
+    cases: pd.DataFrame,
+    groups: CaseGroups,
+    score: SegmentationScore,
+    statistics: ScoreStatistics,
+    options: AnalysisOptions,
+) -> list[str]:
+    """What a reader must know before the numbers."""
+    min_group = options.subgroups.min_group
+    sentences = []
+    missing, unscored = (cases["status"] == MISSING_PREDICTION).sum(), (cases["status"] == NOT_SCORED).sum()
+    if missing:
+        sentences.append(f"{missing} of {len(cases)} cases have no prediction and count as empty masks.")
+    if unscored:
+        sentences.append(f"{unscored} of {len(cases)} cases could not be scored and are in no number below.")
+    undefined = len(cases) - unscored - score.n_cases
+    if undefined:
+        sentences.append(f"{undefined} cases have two empty masks and, by the policy chosen, no score.")
+    without = (~cases.index.isin(groups.frame.index)).sum()
+    if without:
+        sentences.append(f"{without} of {len(cases)} cases have no row in the table: they are in no group.")
+    if score.n_cases < 2:
+        sentences.append("There is one scored case: nothing can be said about uncertainty or groups.")
+    if not groups.official:
+        names = ", ".join(groups.variables)
+        sentences.append(f"The fairness score is over {names}; the challenge's is over age, menopause and density.")
+    sentences += [f"{name} has no value for any scored case and is left out." for name in score.uncomputable]
+    sentences += [
+        f"{name} has one group only: its gap is 0 by definition and says nothing."
+        for name, entry in score.by_variable.items()
+        if entry.n_groups == 1
+    ]
+    hanging = [text for entry in statistics.variables if (text := _small_extremes(entry, statistics.dsc, min_group))]
+    if hanging:
+        sentences.append(
+            f"The official DSC gap hangs on groups with fewer than {min_group} cases: {'; '.join(hanging)}. The "
+            "official score counts them; the worst group and the measures beyond means do not."
+        )
+    return sentences + list(groups.notes)
+
+
+def _small_extremes(entry: GroupMembership, dsc: np.ndarray, min_group: int) -> str:
+    """The small groups that have the largest or smallest mean of a variable; empty where there is none or no gap."""
+    means = np.array([dsc[column].mean() for column in entry.membership.T])
+    if not np.ptp(means):
+        return ""
+    small = [str(entry.names[i]) for i in sorted({int(means.argmin()), int(means.argmax())}) if entry.n[i] < min_group]
+    return f"{entry.variable} ({', '.join(small)})" if small else ""
+
+
+def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
+    """The content of ``scores.json``.
+
+    JSON has neither NaN nor infinity: a value that does not exist is null.
+
+    Args:
+        analysis: the scores.
+        **more: further entries, such as the settings.
+
+    Returns:
+        Plain data: the scores, gaps, intervals, failures, the λ curve, measures beyond means, warnings.
+    """
+    score, options = analysis.score, analysis.options
+    scored = analysis.scored
+    document = {
+        "performance": score.performance,
+        "fairness": score.fairness,
+        "fairness_by_variable": {name: entry.fairness for name, entry in score.by_variable.items()}
+        | dict.fromkeys(score.uncomputable),
+        "ranking": score.ranking,
+        "lambda": score.lambda_,
+        "n_cases": score.n_cases,
+        "n_not_scored": int(len(analysis.cases) - score.n_cases),
+        "n_missing_predictions": int((analysis.cases["status"] == MISSING_PREDICTION).sum()),
+        "mean_dsc": score.mean_dsc,
+        "mean_norm_hd": score.mean_norm_hd,
+        "median_dsc": float(scored["dsc"].median()),
+        "failures": int(is_failure(scored["dsc"], options.subgroups.failure_dsc).sum()),
+        "variables": {name: asdict(entry) for name, entry in score.by_variable.items()},
+        "official_variables": analysis.groups.official,
+        "intervals": _intervals(analysis.intervals),
+        "lambda_curve": {str(value): ranking_score(score.performance, score.fairness, value) for value in LAMBDAS},
+        "beyond_means": analysis.beyond.to_dict(orient="records"),
+        "gaps_by_tumour_size": analysis.sizes.to_dict(orient="records"),
+        "warnings": list(analysis.warnings),
+        **more,
+    }
+    return plain(document)
+
+
+def _intervals(intervals: NamedIntervals) -> dict[str, dict[str, Any]]:
+    """Both kinds of interval by the statistic's name."""
+    values = intervals.values
+    return {
+        name: {
+            "estimate": values.estimate[i],
+            "percentile": list(values.percentile[i]),
+            "bca": list(values.bca[i]),
+        }
+        for i, name in enumerate(intervals.names)
+    }

@@ -1,0 +1,173 @@
+"""What a fairness score made of means does not see: the worst group, spread inside groups, tumour size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.evaluation.scores.score_intervals import GroupMembership, group_memberships
+
+N_SIZE_STRATA = 3
+
+BEYOND_MEANS_COLUMNS = (
+    *("variable", "n_groups", "worst_group", "worst_group_dsc", "best_group", "best_group_dsc", "gap_dsc"),
+    *("max_performance_gap", "between_group_variance", "within_group_sd", "largest_group_sd"),
+    *("size_stratified_gap", "n_size_strata"),
+)
+
+
+def beyond_means(
+    cases: pd.DataFrame, groups: pd.DataFrame, variables: Sequence[str], *, min_group: int
+) -> pd.DataFrame:
+    """Fairness measures of the DSC for each variable, over its groups of at least ``min_group`` cases.
+
+    Args:
+        cases: table of shape (n_cases, ≥ 3) indexed by case ID with ``dsc``, ``norm_hd`` and
+            ``volume_reference_mm3``; cases without a score are left out.
+        groups: table of shape (n_cases_with_metadata, n_attributes), indexed by case ID; NaN where unknown.
+        variables: columns of ``groups``.
+        min_group: smaller groups are left out.
+
+    Returns:
+        Table with one row a variable that has two such groups:
+        worst_group, best_group and their mean DSC; gap_dsc, best minus worst;
+        max_performance_gap, the mean over the groups of (best group's mean − the group's mean);
+        between_group_variance, the variance of the group means weighted by the groups' sizes;
+        within_group_sd, the pooled standard deviation inside the groups, and largest_group_sd;
+        size_stratified_gap, the gap that remains between groups standardised to one distribution of tumour size
+        (:func:`size_stratified_gap`), and the number of size strata it could use.
+    """
+    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
+    dsc = scored["dsc"].to_numpy(dtype=float)
+    strata = size_strata(scored["volume_reference_mm3"])
+    rows = []
+    for entry in group_memberships(groups, scored.index, variables):
+        kept = np.flatnonzero(entry.n >= min_group)
+        if len(kept) < 2:
+            continue
+        members = [dsc[entry.membership[:, column]] for column in kept]
+        means, sizes = np.array([m.mean() for m in members]), np.array([len(m) for m in members])
+        squares = sum(((m - m.mean()) ** 2).sum() for m in members)
+        freedom = sizes.sum() - len(kept)
+        gap, n_strata = size_stratified_gap(dsc, entry.membership[:, kept], strata)
+        rows.append(
+            {
+                "variable": entry.variable,
+                "n_groups": len(kept),
+                "worst_group": entry.names[kept[means.argmin()]],
+                "worst_group_dsc": means.min(),
+                "best_group": entry.names[kept[means.argmax()]],
+                "best_group_dsc": means.max(),
+                "gap_dsc": np.ptp(means),
+                "max_performance_gap": (means.max() - means).mean(),
+                "between_group_variance": np.average((means - np.average(means, weights=sizes)) ** 2, weights=sizes),
+                "within_group_sd": np.sqrt(squares / freedom) if freedom > 0 else np.nan,
+                "largest_group_sd": max((m.std(ddof=1) for m in members if len(m) > 1), default=np.nan),
+                "size_stratified_gap": gap,
+                "n_size_strata": n_strata,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(BEYOND_MEANS_COLUMNS))
+
+
+def size_strata(volumes: pd.Series, n_strata: int = N_SIZE_STRATA) -> np.ndarray:
+    """The tumour-size third (by default) each case belongs to.
+
+    Args:
+        volumes: reference volumes in mm³, shape (n_cases,); a case without a lesion has 0.
+        n_strata: number of strata of equal size.
+
+    Returns:
+        Int array of shape (n_cases,): 0 for the smallest tumours; −1 for a case without a lesion.
+    """
+    strata = np.full(len(volumes), -1)
+    lesion = (volumes > 0).to_numpy()
+    if lesion.any():
+        edges = np.quantile(volumes[lesion], np.arange(1, n_strata) / n_strata)
+        strata[lesion] = np.searchsorted(edges, volumes[lesion].to_numpy(dtype=float), side="left")
+    return strata
+
+
+def size_stratified_gap(dsc: np.ndarray, membership: np.ndarray, strata: np.ndarray) -> tuple[float, int]:
+    """The gap between groups whose means are standardised to the cohort's tumour sizes.
+
+    Each group's mean is averaged over the size strata with the cohort's shares of them (direct standardisation), so
+    that a group is not worse merely for its smaller tumours.
+
+    Args:
+        dsc: float array of shape (n_cases,).
+        membership: bool array of shape (n_cases, n_groups).
+        strata: int array of shape (n_cases,), −1 outside every stratum.
+
+    Returns:
+        Largest minus smallest standardised mean, over the strata in which every group has a case, and their number;
+        NaN where there is none.
+    """
+    gaps_of = []
+    shares = []
+    for stratum in range(strata.max(initial=-1) + 1):
+        inside = membership[strata == stratum]
+        if inside.shape[0] and inside.any(axis=0).all():
+            gaps_of.append([dsc[strata == stratum][column].mean() for column in inside.T])
+            shares.append(np.count_nonzero(strata == stratum))
+    if not shares:
+        return float("nan"), 0
+    return float(np.ptp(np.average(gaps_of, axis=0, weights=shares))), len(shares)
+
+
+def size_table(cases: pd.DataFrame, groups: pd.DataFrame, variables: Sequence[str], *, min_group: int) -> pd.DataFrame:
+    """Mean DSC of each group inside each tumour-size stratum, and the gap there.
+
+    Args:
+        cases: as in :func:`beyond_means`.
+        groups: as in :func:`beyond_means`.
+        variables: columns of ``groups``.
+        min_group: a group with fewer cases in the whole cohort is left out.
+
+    Returns:
+        Table with one row a variable and stratum in which two groups have cases: variable, stratum (1 the smallest
+        tumours), volume_from_mm3, volume_to_mm3, n, worst_group, worst_group_dsc, best_group, best_group_dsc, gap_dsc.
+    """
+    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
+    strata = size_strata(scored["volume_reference_mm3"])
+    dsc = scored["dsc"].to_numpy(dtype=float)
+    rows = [
+        {**row, "stratum": stratum + 1}
+        for entry in group_memberships(groups, scored.index, variables)
+        for stratum in range(strata.max(initial=-1) + 1)
+        if (row := _size_row(entry, dsc, scored["volume_reference_mm3"], strata == stratum, min_group)) is not None
+    ]
+    return pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
+
+
+SIZE_COLUMNS = (
+    *("variable", "stratum", "volume_from_mm3", "volume_to_mm3", "n"),
+    *("worst_group", "worst_group_dsc", "best_group", "best_group_dsc", "gap_dsc"),
+)
+
+
+def _size_row(
+    entry: GroupMembership, dsc: np.ndarray, volumes: pd.Series, inside: np.ndarray, min_group: int
+) -> dict[str, object] | None:
+    """One variable in one size stratum; None where there are not two groups to compare."""
+    means = {
+        name: dsc[inside & member].mean()
+        for name, member, n in zip(entry.names, entry.membership.T, entry.n, strict=True)
+        if n >= min_group and (inside & member).any()
+    }
+    if len(means) < 2:
+        return None
+    worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    return {
+        "variable": entry.variable,
+        "volume_from_mm3": volumes[inside].min(),
+        "volume_to_mm3": volumes[inside].max(),
+        "n": int(inside.sum()),
+        "worst_group": worst,
+        "worst_group_dsc": means[worst],
+        "best_group": best,
+        "best_group_dsc": means[best],
+        "gap_dsc": means[best] - means[worst],
+    }

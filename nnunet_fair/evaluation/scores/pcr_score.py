@@ -1,0 +1,162 @@
+"""The MAMA-MIA challenge's Task 2 score: prediction of pathologic complete response (pCR).
+
+Performance is the balanced accuracy. For each variable, disparity = (largest − smallest true-positive rate) +
+(largest − smallest false-positive rate) over its groups, a rate without a denominator counting 0; the fairness
+disparity is the mean over the variables, clipped to [0, 1]; with λ = ½,
+ranking = (1 − λ) · balanced accuracy + λ · (1 − fairness disparity).
+Source: the scoring definition of the MAMA-MIA challenge (2025), Task 2; equalised odds: Hardt, Price and Srebro,
+"Equality of Opportunity in Supervised Learning", NeurIPS 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.scores.challenge_score import CHALLENGE_LAMBDA
+from nnunet_fair.evaluation.scores.score_intervals import GroupMembership, group_memberships
+from nnunet_fair.subgroups.bootstrap import weighted_means
+
+
+@dataclass(frozen=True)
+class PcrScore:
+    """The Task 2 score of a set of predictions.
+
+    Attributes:
+        balanced_accuracy: mean of the true-positive and the true-negative rate.
+        disparity_by_variable: equalised-odds disparity of each variable that has a group.
+        uncomputable: variables without any value, left out.
+        fairness_disparity: mean disparity, clipped to [0, 1]; NaN where no variable has a group.
+        ranking: (1 − λ) · balanced accuracy + λ · (1 − fairness disparity).
+        lambda_: λ.
+        n_cases: cases scored.
+    """
+
+    balanced_accuracy: float
+    disparity_by_variable: dict[str, float]
+    uncomputable: tuple[str, ...]
+    fairness_disparity: float
+    ranking: float
+    lambda_: float
+    n_cases: int
+
+
+def pcr_ranking(balanced_accuracy: float, fairness_disparity: float, lambda_: float = CHALLENGE_LAMBDA) -> float:
+    """(1 − λ) · balanced accuracy + λ · (1 − fairness disparity)."""
+    return (1 - lambda_) * balanced_accuracy + lambda_ * (1 - fairness_disparity)
+
+
+def pcr_score(
+    truth: pd.Series, prediction: pd.Series, groups: pd.DataFrame, *, lambda_: float = CHALLENGE_LAMBDA
+) -> PcrScore:
+    """The Task 2 score.
+
+    Args:
+        truth: bool, shape (n_cases,), indexed by case ID.
+        prediction: bool, shape (n_cases,), indexed by case ID.
+        groups: table of shape (n_cases_with_metadata, n_variables), indexed by case ID; NaN where unknown.
+        lambda_: weight of the fairness in the ranking, in [0, 1].
+
+    Returns:
+        The score.
+
+    Raises:
+        UserError: every prediction is the same, which the challenge refuses, or the truth has one class only.
+    """
+    prediction = prediction.reindex(truth.index)
+    if prediction.nunique() < 2:
+        raise UserError(
+            f"all {len(prediction)} predictions are {'pCR' if prediction.iloc[0] else 'no pCR'}; the challenge refuses "
+            "constant predictions"
+        )
+    if truth.nunique() < 2:
+        raise UserError(f"all {len(truth)} cases have the same outcome, so there is no balanced accuracy")
+    balanced_accuracy = float(balanced_accuracy_score(truth.to_numpy(dtype=bool), prediction.to_numpy(dtype=bool)))
+    memberships = group_memberships(groups, truth.index, list(groups.columns))
+    everybody = np.ones((1, len(truth)))
+    disparities = {
+        entry.variable: float(
+            equalised_odds_disparity(everybody, truth.to_numpy(dtype=bool), prediction.to_numpy(dtype=bool), entry)[0]
+        )
+        for entry in memberships
+    }
+    disparity = float(np.clip(np.mean(list(disparities.values())), 0, 1)) if disparities else float("nan")
+    return PcrScore(
+        balanced_accuracy=balanced_accuracy,
+        disparity_by_variable=disparities,
+        uncomputable=tuple(str(name) for name in groups.columns if name not in disparities),
+        fairness_disparity=disparity,
+        ranking=pcr_ranking(balanced_accuracy, disparity, lambda_),
+        lambda_=lambda_,
+        n_cases=len(truth),
+    )
+
+
+def group_rates(
+    weights: np.ndarray, truth: np.ndarray, prediction: np.ndarray, entry: GroupMembership
+) -> tuple[np.ndarray, np.ndarray]:
+    """True- and false-positive rate of each group.
+
+    Args:
+        weights: float array of shape (n_replicates, n_cases).
+        truth: bool array of shape (n_cases,).
+        prediction: bool array of shape (n_cases,).
+        entry: the groups of one variable.
+
+    Returns:
+        Two float arrays of shape (n_replicates, n_groups); NaN where a rate has no denominator.
+    """
+    positive = prediction.astype(float)
+    return (
+        weighted_means(weights, positive, entry.membership & truth[:, None]),
+        weighted_means(weights, positive, entry.membership & ~truth[:, None]),
+    )
+
+
+def equalised_odds_disparity(
+    weights: np.ndarray, truth: np.ndarray, prediction: np.ndarray, entry: GroupMembership
+) -> np.ndarray:
+    """Disparity of one variable, shape (n_replicates,); see :func:`group_rates` for the arguments."""
+    rates = (np.nan_to_num(rate, nan=0.0) for rate in group_rates(weights, truth, prediction, entry))
+    return sum(np.ptp(rate, axis=1) for rate in rates)
+
+
+@dataclass(frozen=True)
+class PcrStatistics:
+    """The Task 2 headline as a function of case weights, for the bootstrap.
+
+    Attributes:
+        truth: bool array of shape (n_cases,).
+        prediction: bool array of shape (n_cases,).
+        variables: the groups.
+        lambda_: weight of the fairness.
+    """
+
+    truth: np.ndarray
+    prediction: np.ndarray
+    variables: Sequence[GroupMembership]
+    lambda_: float = CHALLENGE_LAMBDA
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The statistics in the order of the columns of :meth:`__call__`."""
+        return (
+            *("balanced_accuracy", "fairness_disparity", "ranking"),
+            *(f"disparity:{entry.variable}" for entry in self.variables),
+        )
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Statistics of shape (n_replicates, n_statistics) for weights of shape (n_replicates, n_cases)."""
+        everybody = GroupMembership("all", ("all",), np.ones((len(self.truth), 1), dtype=bool))
+        hit, false_alarm = (rate[:, 0] for rate in group_rates(weights, self.truth, self.prediction, everybody))
+        accuracy = (hit + 1 - false_alarm) / 2
+        disparities = [
+            equalised_odds_disparity(weights, self.truth, self.prediction, entry) for entry in self.variables
+        ]
+        overall = np.clip(np.mean(disparities, axis=0), 0, 1) if disparities else np.full(len(weights), np.nan)
+        return np.stack([accuracy, overall, pcr_ranking(accuracy, overall, self.lambda_), *disparities], axis=1)

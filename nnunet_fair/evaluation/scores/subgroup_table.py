@@ -1,0 +1,106 @@
+"""The subgroup table: every attribute group and every frequent combination, with what means hide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.subgroups.bootstrap import bootstrap_intervals, weighted_means
+from nnunet_fair.subgroups.itemsets import Subgroups, subgroup_divergence
+from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate, find_subgroups
+
+
+def subgroup_table(cases: pd.DataFrame, groups: pd.DataFrame, options: SubgroupOptions) -> pd.DataFrame:
+    """Describe every subgroup.
+
+    Args:
+        cases: table of shape (n_cases, ≥ 3) indexed by case ID with ``dsc``, ``norm_hd`` and ``hd95_mm``; cases
+            without a score are left out.
+        groups: table of shape (n_cases_with_metadata, n_attributes), indexed by case ID; NaN where unknown.
+        options: how.
+
+    Returns:
+        Table with one row a subgroup, the whole cohort first: subgroup, attributes (joined by `` × ``), kind
+        (``all``, ``group`` or ``combination``), n, share, mean_dsc with its interval, median_dsc, sd_dsc,
+        worst_decile_dsc (10th percentile), mean_norm_hd with its interval, median_hd95_mm, failures, failure_rate,
+        divergence (of the mean DSC from the cohort's), t and p (Welch, against the cases outside the subgroup), q
+        (p after false-discovery-rate correction over all rows), divergence_norm_hd, decides and reason.
+    """
+    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
+    groups = groups.reindex(scored.index)
+    found = find_subgroups(groups, options)
+    dsc, norm_hd = scored["dsc"].to_numpy(dtype=float), scored["norm_hd"].to_numpy(dtype=float)
+
+    everybody = Subgroups(
+        found.case_ids, ((), *found.itemsets), np.column_stack([np.ones(len(scored), bool), found.membership])
+    )
+    table = subgroup_divergence(everybody, dsc).rename(columns={"support": "share", "mean_score": "mean_dsc"})
+    table["divergence_norm_hd"] = subgroup_divergence(everybody, norm_hd)["divergence"]
+    table["q"] = false_discovery_rate(table["p"].to_numpy())
+    table["attributes"] = [" × ".join(attribute for attribute, _ in itemset) for itemset in everybody.itemsets]
+    table["kind"] = [("all", "group")[len(i)] if len(i) < 2 else "combination" for i in everybody.itemsets]
+    descriptions = [_describe(scored[inside], options) for inside in everybody.membership.T]
+    table = table.join(pd.DataFrame(descriptions, index=table.index))
+    for metric, values in (("dsc", dsc), ("norm_hd", norm_hd)):
+        low, high = _mean_intervals(values, everybody.membership, options)
+        table[f"mean_{metric}_low"], table[f"mean_{metric}_high"] = low, high
+    table["decides"] = table["n"] >= options.min_group
+    table["reason"] = [
+        "" if decides else f"fewer than {options.min_group} cases: shown, decides nothing"
+        for decides in table["decides"]
+    ]
+    return table[list(SUBGROUP_COLUMNS)]
+
+
+SUBGROUP_COLUMNS = (
+    *("subgroup", "attributes", "kind", "n", "share"),
+    *("mean_dsc", "mean_dsc_low", "mean_dsc_high", "median_dsc", "sd_dsc", "worst_decile_dsc"),
+    *("mean_norm_hd", "mean_norm_hd_low", "mean_norm_hd_high", "median_hd95_mm", "failures", "failure_rate"),
+    *("divergence", "t", "p", "q", "divergence_norm_hd", "decides", "reason"),
+)
+
+
+def is_failure(dsc: pd.Series, failure_dsc: float) -> pd.Series:
+    """Whether each case is a failure: no overlap at all, or a DSC below the threshold."""
+    return (dsc == 0) | (dsc < failure_dsc)
+
+
+def _describe(cases: pd.DataFrame, options: SubgroupOptions) -> dict[str, float]:
+    """What the mean of a subgroup hides."""
+    dsc = cases["dsc"].astype(float)
+    failures = int(is_failure(dsc, options.failure_dsc).sum())
+    return {
+        "median_dsc": dsc.median(),
+        "sd_dsc": dsc.std(),
+        "worst_decile_dsc": dsc.quantile(0.1),
+        "mean_norm_hd": cases["norm_hd"].astype(float).mean(),
+        # Infinite distances are values above every other here, so that a missed lesion cannot improve the median.
+        "median_hd95_mm": _median(cases["hd95_mm"]),
+        "failures": failures,
+        "failure_rate": failures / len(cases) if len(cases) else np.nan,
+    }
+
+
+def _median(values: pd.Series) -> float:
+    """The median with infinity as a value; NaN where nothing was measured."""
+    ordered = np.sort(values.dropna().to_numpy(dtype=float))
+    if not len(ordered):
+        return float("nan")
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return float(low) if low == high else float((low + high) / 2)
+
+
+def _mean_intervals(
+    values: np.ndarray, membership: np.ndarray, options: SubgroupOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """BCa intervals (percentile where BCa has none) of the mean of each subgroup; none with fewer than two cases."""
+    intervals = bootstrap_intervals(
+        lambda weights: weighted_means(weights, values, membership),
+        len(values),
+        n_resamples=options.n_resamples,
+        confidence=options.confidence,
+        seed=options.seed,
+    )
+    ends = np.where(np.isfinite(intervals.bca), intervals.bca, intervals.percentile)
+    ends[membership.sum(axis=0) < 2] = np.nan
+    return ends[:, 0], ends[:, 1]

@@ -1,0 +1,1 @@
+"""Who the patients are: tables, attributes, ``fair_cases.csv``, coverage, folds."""

@@ -1,0 +1,174 @@
+"""Patient attributes as groups: numbers binned by edges or quantiles, text as it is, missing left missing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.case_table import nearest_hint, text_value
+
+UNKNOWN = "unknown"
+"""The group that missing values form when asked for."""
+
+
+@dataclass(frozen=True)
+class AttributeSpec:
+    """One attribute as asked for on the command line.
+
+    Attributes:
+        name: the table's column.
+        edges: increasing bin edges for a numeric attribute, or None.
+        n_quantiles: number of equally filled bins for a numeric attribute, or None.
+    """
+
+    name: str
+    edges: tuple[float, ...] | None = None
+    n_quantiles: int | None = None
+
+
+def parse_attribute(text: str, columns: Iterable[str]) -> AttributeSpec:
+    """Read one entry of ``--attributes``.
+
+    Args:
+        text: ``site``, ``age:0,40,60,120`` (bin edges; ``-inf`` and ``inf`` leave an end open) or ``bmi:quantiles=4``.
+            A column whose own name contains a colon is taken by its whole name.
+        columns: the table's column names; upper and lower case may differ from ``text``.
+
+    Raises:
+        UserError: no such column (the nearest is named), edges that are not numbers or do not increase, or fewer than
+            two quantile groups.
+    """
+    columns = list(columns)
+    column = _find_column(text, columns)
+    if column is not None:
+        return AttributeSpec(column)
+    name, colon, bins = text.rpartition(":")
+    if not colon:
+        raise UserError(
+            f"the table has no column {text!r}{nearest_hint(text, columns)}; its columns are "
+            f"{', '.join(map(repr, columns))}"
+        )
+    column = _find_column(name, columns)
+    if column is None:
+        raise UserError(
+            f"the table has no column {name!r} (from {text!r}){nearest_hint(name, columns)}; its columns are "
+            f"{', '.join(map(repr, columns))}"
+        )
+    if bins.startswith("quantiles="):
+        count = bins.removeprefix("quantiles=")
+        if not count.isdecimal() or int(count) < 2:
+            raise UserError(f"{text!r}: expected quantiles=N with N 2 or more, found {bins!r}")
+        return AttributeSpec(column, n_quantiles=int(count))
+    return AttributeSpec(column, edges=_parse_edges(text, bins))
+
+
+def group_values(values: pd.Series, spec: AttributeSpec) -> pd.Series:
+    """Turn one column of a case table into group names.
+
+    Args:
+        values: shape (n_cases,), indexed by case ID; NaN where missing.
+        spec: how to group it.
+
+    Returns:
+        Series of shape (n_cases,) and dtype object: group names (``str``), NaN where the value is missing or outside
+        the edges. Bins are open on the left and closed on the right and named ``>40 to 60``; the first bin includes its
+        lower edge (``0 to 40``); open ends are ``up to 40`` and ``>60``.
+
+    Raises:
+        UserError: a value that is not a number in an attribute to be binned.
+    """
+    if spec.edges is None and spec.n_quantiles is None:
+        return values.map(text_value).astype(object)
+    numbers = numeric_values(values)
+    edges = np.asarray(spec.edges) if spec.edges is not None else _quantile_edges(numbers, spec.n_quantiles)
+    if len(edges) < 2:
+        return numbers.map(text_value).astype(object)
+    return cut_values(numbers, edges, bin_names(edges), include_lowest=True)
+
+
+def cut_values(
+    numbers: pd.Series, edges: Sequence[float] | np.ndarray, names: Sequence[str], *, include_lowest: bool
+) -> pd.Series:
+    """Name the bin (edges[k], edges[k + 1]] of each number.
+
+    Args:
+        numbers: shape (n_cases,), float, NaN where missing.
+        edges: shape (n_bins + 1,), increasing.
+        names: shape (n_bins,).
+        include_lowest: whether a value equal to the first edge belongs to the first bin.
+
+    Returns:
+        Series of dtype object; NaN where the number is missing or outside the edges.
+    """
+    cut = pd.cut(numbers, np.asarray(edges, dtype=float), labels=list(names), include_lowest=include_lowest)
+    return cut.astype(object).where(cut.notna(), float("nan"))
+
+
+def numeric_values(values: pd.Series) -> pd.Series:
+    """A column as floats.
+
+    Args:
+        values: shape (n_cases,), indexed by case ID; numbers or their text, NaN where missing.
+
+    Raises:
+        UserError: a value is not a finite number; the first such case and value are named.
+    """
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    wrong = values.notna() & ~np.isfinite(numbers)
+    if wrong.any():
+        case_id = values.index[wrong][0]
+        raise UserError(
+            f"attribute {values.name!r}: {int(wrong.sum())} of {int(values.notna().sum())} values are not numbers, "
+            f"the first is {values[wrong].iloc[0]!r} of {case_id!r}; leave the bins away to use it as text"
+        )
+    return numbers
+
+
+def bin_names(edges: Sequence[float] | np.ndarray) -> list[str]:
+    """Readable names of bins, told apart by as many digits as that takes: ``0 to 40``, ``>40 to 60``, ``>60``."""
+    for digits in range(4, 18):
+        shown = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(shown)) == len(shown):
+            break
+    names = []
+    for position, (low, high) in enumerate(itertools.pairwise(shown)):
+        if low == "-inf":
+            names.append(f"up to {high}" if high != "inf" else "any")
+        elif high == "inf":
+            names.append(f"{low} and more" if position == 0 else f">{low}")
+        else:
+            names.append(f"{low} to {high}" if position == 0 else f">{low} to {high}")
+    return names
+
+
+def _find_column(name: str, columns: list[str]) -> str | None:
+    """The column of that name: exactly, else the only one that differs in upper and lower case."""
+    if name in columns:
+        return name
+    same = [column for column in columns if column.lower() == name.lower()]
+    return same[0] if len(same) == 1 else None
+
+
+def _parse_edges(text: str, bins: str) -> tuple[float, ...]:
+    try:
+        edges = tuple(float(edge) for edge in bins.split(","))
+    except ValueError:
+        raise UserError(
+            f"{text!r}: expected bin edges like 0,40,60,120 or quantiles=4 after the colon, found {bins!r}"
+        ) from None
+    if len(edges) < 2 or any(not low < high for low, high in itertools.pairwise(edges)):
+        raise UserError(f"{text!r}: expected two or more increasing bin edges, found {bins!r}")
+    return edges
+
+
+def _quantile_edges(numbers: pd.Series, n_quantiles: int) -> np.ndarray:
+    """Edges of equally filled bins; equal quantiles (many equal values) are merged, so there may be fewer bins."""
+    present = numbers.dropna().to_numpy()
+    if not len(present):
+        return np.empty(0)
+    return np.unique(np.quantile(present, np.linspace(0, 1, n_quantiles + 1)))

@@ -1,0 +1,146 @@
+"""Pasting masks of breast crops back into the original grid."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_fair.dataset_conversion.checks import Grid, grid_of
+from nnunet_fair.dataset_conversion.crop import CROPS_FILE
+from nnunet_fair.errors import UserError
+from nnunet_fair.masks.boxes import Box
+from nnunet_fair.masks.mask_files import Mask
+from nnunet_fair.postprocessing.breast_boxes import as_slices
+
+# A crop whose voxels lie further than this from where the record puts them (in units of the smallest voxel edge) is
+# not the crop of this record; file formats round origins and spacings by far less.
+_SAME_PLACE_VOXELS = 0.1
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Where a crop lies in its original image.
+
+    Attributes:
+        original: the grid of the original image.
+        box: what was cut out, in array indices of the original, half-open.
+    """
+
+    original: Grid
+    box: Box
+
+    @property
+    def original_shape(self) -> tuple[int, ...]:
+        """The array shape (slices, rows, columns) of the original image."""
+        return self.original.size[::-1]
+
+    def grid(self) -> Grid:
+        """The grid the crop itself must have."""
+        start = np.array([axis[0] for axis in reversed(self.box)])
+        direction = np.reshape(self.original.direction, (3, 3))
+        origin = np.array(self.original.origin) + direction @ (start * np.array(self.original.spacing))
+        size = tuple(stop - start for start, stop in reversed(self.box))
+        return Grid(size, self.original.spacing, tuple(origin), self.original.direction)
+
+    def box_inside(self, box: Box) -> Box:
+        """A box of the original in the crop's own indices, clipped to the crop.
+
+        Raises:
+            UserError: the box and the crop do not overlap.
+        """
+        moved = tuple(
+            (max(0, start - low), min(high, stop) - low)
+            for (start, stop), (low, high) in zip(box, self.box, strict=True)
+        )
+        if any(start >= stop for start, stop in moved):
+            raise UserError(
+                "its breast box and the crop it was predicted on do not overlap; they belong to other images"
+            )
+        return moved
+
+
+def read_crops(path: str | os.PathLike) -> dict[str, Crop]:
+    """Read the ``breast_crops.json`` that ``nnunet_fair convert --crop-breast`` writes.
+
+    Args:
+        path: the file, or the folder it lies in.
+
+    Returns:
+        The crop by case ID.
+
+    Raises:
+        UserError: no such file, or not readable.
+    """
+    path = Path(path) / CROPS_FILE if Path(path).is_dir() else Path(path)
+    if not path.is_file():
+        raise UserError(f"no crops at {path}; --uncrop takes the {CROPS_FILE} of the converted dataset")
+    try:
+        return crops_from_records(json.loads(path.read_text(encoding="utf-8-sig"))["cases"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a {CROPS_FILE} of nnunet_fair convert ({error!r})") from error
+
+
+def crops_from_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Crop]:
+    """Crops from the records of ``dataset_conversion.crop.crop_record`` by case ID.
+
+    Raises:
+        KeyError, TypeError, ValueError: a record is incomplete or inconsistent.
+    """
+    return {case_id: _crop(case_id, record) for case_id, record in records.items()}
+
+
+def _crop(case_id: str, record: Mapping[str, Any]) -> Crop:
+    size = tuple(int(value) for value in record["size"])
+    grid = Grid(size, tuple(record["spacing"]), tuple(record["origin"]), tuple(record["direction"]))
+    box = tuple((int(start), int(stop)) for start, stop in zip(record["start"], record["stop"], strict=True))
+    inside = all(0 <= start < stop <= limit for (start, stop), limit in zip(box, reversed(size), strict=True))
+    if (len(size), len(grid.spacing), len(grid.origin), len(grid.direction)) != (3, 3, 3, 9) or not inside:
+        raise ValueError(f"the crop of {case_id} does not lie in its image")
+    return Crop(grid, box)
+
+
+def check_crop(mask: Mask, crop: Crop) -> None:
+    """Refuse a mask that was not predicted on this crop.
+
+    Raises:
+        UserError: its size, or its place in physical space, is another.
+    """
+    found, expected = grid_of(mask.header), crop.grid()
+    if found.size != expected.size:
+        raise UserError(
+            f"its mask has {'×'.join(map(str, found.size))} voxels, the recorded crop "
+            f"{'×'.join(map(str, expected.size))}; "
+            "it was predicted on another image"
+        )
+    distance = np.linalg.norm(found.corners() - expected.corners(), axis=1).max() / min(expected.spacing)
+    if distance > _SAME_PLACE_VOXELS:
+        raise UserError(
+            f"its mask lies {distance:.3g} voxels from the recorded crop; it was predicted on another image"
+        )
+
+
+def paste_back(mask: Mask, array: np.ndarray, crop: Crop) -> Mask:
+    """A mask of the crop as a mask of the original image, 0 outside the crop.
+
+    Args:
+        mask: the mask read from the crop.
+        array: its voxels (after post-processing), of the crop's array shape.
+        crop: where the crop lies.
+
+    Returns:
+        A mask with size, spacing, origin and direction of the original.
+    """
+    pasted = np.zeros(crop.original_shape, dtype=array.dtype)
+    pasted[as_slices(crop.box)] = array
+    header = sitk.Image(crop.original.size, mask.header.GetPixelID())
+    header.SetSpacing(crop.original.spacing)
+    header.SetOrigin(crop.original.origin)
+    header.SetDirection(crop.original.direction)
+    return Mask(pasted, tuple(reversed(crop.original.spacing)), header, as_stored=False)

@@ -1,0 +1,130 @@
+"""A trained model's folder: its folds, its recipe and its post-processing settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_fair.dataset_conversion.recipes import RecipeSettings, read_recipe
+from nnunet_fair.errors import UserError
+from nnunet_fair.postprocessing.settings import SETTINGS_FILE, PostprocessingSettings, read_settings
+
+CHECKPOINT = "checkpoint_final.pth"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """One configuration of a trained model.
+
+    Attributes:
+        folder: ``nnUNet_results/DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION``.
+        folds: the folds to use, ``int`` or ``"all"``.
+        checkpoint: the checkpoint file in each fold's folder.
+        dataset: the content of the model's ``dataset.json``.
+        plans: the content of the model's ``plans.json``.
+    """
+
+    folder: Path
+    folds: tuple[int | str, ...]
+    checkpoint: str
+    dataset: dict[str, Any]
+    plans: dict[str, Any]
+
+    @property
+    def configuration(self) -> str:
+        """The configuration in the folder's name."""
+        return self.folder.name.split("__")[2]
+
+    def checkpoint_path(self, fold: int | str) -> Path:
+        """A fold's checkpoint."""
+        return self.folder / f"fold_{fold}" / self.checkpoint
+
+    def recipe(self) -> RecipeSettings:
+        """The recipe its images were made with.
+
+        Raises:
+            UserError: the model records none, or one that does not make as many channels as the model reads.
+        """
+        recipe = read_recipe(self.folder)
+        made, read = len(recipe.channel_names()), len(self.dataset["channel_names"])
+        if made != read:
+            raise UserError(f"{self.folder}: the recorded recipe makes {made} channels, the model reads {read}")
+        return recipe
+
+    def postprocessing(self) -> PostprocessingSettings | None:
+        """The settings in the model folder's ``postprocessing.json``, None where there is none."""
+        path = self.folder / SETTINGS_FILE
+        return read_settings(path) if path.is_file() else None
+
+    def previous_stage(self) -> TrainedModel | None:
+        """The model whose predictions a cascade's second stage reads, None for any other configuration."""
+        previous = configuration_settings(self.plans, self.configuration).get("previous_stage")
+        if previous is None:
+            return None
+        trainer, plans, _ = self.folder.name.split("__")
+        return open_model(self.folder.with_name(f"{trainer}__{plans}__{previous}"), self.folds, self.checkpoint)
+
+
+def configuration_settings(plans: dict[str, Any], name: str) -> dict[str, Any]:
+    """The settings of a configuration with those it inherits, as nnU-Net resolves them.
+
+    Args:
+        plans: the content of ``plans.json``.
+        name: the configuration.
+    """
+    own = plans["configurations"][name]
+    parent = own.get("inherits_from")
+    return {**configuration_settings(plans, parent), **own} if parent else dict(own)
+
+
+def open_model(
+    folder: str | os.PathLike, folds: Sequence[int | str] | None = None, checkpoint: str = CHECKPOINT
+) -> TrainedModel:
+    """Find a trained model and check that what is asked for is there.
+
+    Args:
+        folder: ``nnUNet_results/DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION``.
+        folds: the folds to use; None takes every one with the checkpoint, ``fold_all`` only where it is the only one.
+        checkpoint: the checkpoint file.
+
+    Raises:
+        UserError: no such model, a fold or a file of it is missing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir() or folder.name.count("__") != 2:
+        raise UserError(f"no trained model at {folder}; expected a folder TRAINER__PLANS__CONFIGURATION (-tr, -p, -c)")
+    content = {}
+    for name in ("dataset.json", "plans.json"):
+        try:
+            content[name] = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder / name} cannot be read ({error}); the model is incomplete") from error
+    there = sorted(path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
+    found = tuple(int(fold) for fold in there if fold.isdecimal()) or tuple(fold for fold in there if fold == "all")
+    asked = found if folds is None else tuple(folds)
+    missing = [f"fold_{fold}" for fold in asked if str(fold) not in there]
+    if missing or not asked:
+        raise UserError(
+            f"{folder} has no {checkpoint} in {' and '.join(missing) or 'any fold'}; trained folds: "
+            f"{' '.join(there) or 'none'} (choose with -f)"
+        )
+    model = TrainedModel(folder, asked, checkpoint, content["dataset.json"], content["plans.json"])
+    if model.configuration not in model.plans.get("configurations", {}):
+        raise UserError(f"{folder / 'plans.json'} has no configuration {model.configuration!r}")
+    return model
+
+
+def parse_folds(texts: Sequence[str]) -> tuple[int | str, ...]:
+    """Folds from the command line: numbers or ``all``.
+
+    Raises:
+        UserError: something else.
+    """
+    wrong = [text for text in texts if text != "all" and not text.isdecimal()]
+    if wrong:
+        raise UserError(f"-f takes fold numbers or all, found {wrong[0]!r}")
+    return tuple(text if text == "all" else int(text) for text in texts)

@@ -1,0 +1,98 @@
+"""Running nnU-Net's own predictor on prepared images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_fair.environment import ext_trainer_value
+from nnunet_fair.errors import UserError
+from nnunet_fair.paths import EXT_TRAINER
+from nnunet_fair.prediction.model import TrainedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorOptions:
+    """How nnU-Net predicts; names and defaults are those of ``nnUNetv2_predict``.
+
+    Attributes:
+        device: ``cuda``, ``cpu`` or ``mps``.
+        step_size: step of the sliding window as a share of the patch, in (0, 1].
+        mirroring: average over mirrored images.
+        n_preprocessing: processes that preprocess; 0 together with ``n_export`` 0 does everything in this process.
+        n_export: processes that resample and write.
+    """
+
+    device: str = "cuda"
+    step_size: float = 0.5
+    mirroring: bool = True
+    n_preprocessing: int = 3
+    n_export: int = 3
+
+
+def make_trainers_findable() -> None:
+    """Let nnU-Net, in this process and those it starts, find the plugin's trainers by name."""
+    os.environ[EXT_TRAINER] = ext_trainer_value(os.environ.get(EXT_TRAINER))
+
+
+def predict_images(
+    model: TrainedModel,
+    images: Mapping[str, Sequence[Path]],
+    folder: Path,
+    options: PredictorOptions,
+    *,
+    save_probabilities: bool = False,
+) -> None:
+    """Predict cases with nnU-Net's predictor, the folds averaged; a cascade's earlier stage is predicted first.
+
+    Args:
+        model: the model.
+        images: image files (one a channel, in order) by case ID.
+        folder: an existing folder for the masks, ``CASE`` + the model's file ending.
+        options: how.
+        save_probabilities: write ``CASE.npz`` too.
+
+    Raises:
+        UserError: the device is not there, or the trainer class cannot be found.
+    """
+    make_trainers_findable()
+    previous, previous_folder = model.previous_stage(), None
+    if previous is not None:
+        previous_folder = folder / f"previous_stage_{previous.configuration}"
+        previous_folder.mkdir(exist_ok=True)
+        predict_images(previous, images, previous_folder, options)
+    predictor = _predictor(model, options)
+    files = [[str(path) for path in paths] for paths in images.values()]
+    targets = [str(folder / case_id) for case_id in images]
+    common = {
+        "save_probabilities": save_probabilities,
+        "folder_with_segs_from_prev_stage": None if previous_folder is None else str(previous_folder),
+    }
+    if options.n_preprocessing or options.n_export:
+        workers = {
+            "num_processes_preprocessing": max(1, options.n_preprocessing),
+            "num_processes_segmentation_export": max(1, options.n_export),
+        }
+        predictor.predict_from_files(files, targets, **common, **workers)
+    else:
+        predictor.predict_from_files_sequential(files, targets, **common)
+
+
+def _predictor(model: TrainedModel, options: PredictorOptions):
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device is there; give -device cpu, or check the set-up with nnunet_fair doctor")
+    if not 0 < options.step_size <= 1:
+        raise UserError(f"expected a -step_size above 0 and at most 1, found {options.step_size:g}")
+    predictor = nnUNetPredictor(
+        tile_step_size=options.step_size, use_mirroring=options.mirroring, device=torch.device(options.device)
+    )
+    try:
+        predictor.initialize_from_trained_model_folder(str(model.folder), model.folds, model.checkpoint)
+    except RuntimeError as error:
+        raise UserError(f"{model.folder} cannot be loaded: {error}") from error
+    return predictor

@@ -1,0 +1,177 @@
+"""From unseen patients to final masks in one call: recipe, nnU-Net's predictor, post-processing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.masks.mask_files import case_id_of, read_mask
+from nnunet_fair.postprocessing.postprocess_folder import FolderSummary, postprocess_folder
+from nnunet_fair.postprocessing.settings import PostprocessingSettings
+from nnunet_fair.prediction.model import TrainedModel
+from nnunet_fair.prediction.nnunet_predict import PredictorOptions, predict_images
+from nnunet_fair.prediction.prepare import prepare_cohort
+
+REPORT_FILE = "prediction_report.csv"
+RAW_RECORD = "nnunet_fair_predict.json"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What became of a cohort.
+
+    Attributes:
+        report: one row a case: ``case_id``, ``status`` (``predicted`` or ``skipped``), ``reason``.
+        postprocessing: what post-processing did.
+        settings: the post-processing settings used.
+    """
+
+    report: pd.DataFrame
+    postprocessing: FolderSummary
+    settings: PostprocessingSettings
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Why a case has no mask, by case ID."""
+        rows = self.report[self.report["status"] == "skipped"]
+        return dict(zip(rows["case_id"], rows["reason"], strict=True))
+
+
+def predict_cohort(
+    root: str | os.PathLike,
+    target: str | os.PathLike,
+    model: TrainedModel,
+    *,
+    options: PredictorOptions | None = None,
+    settings: PostprocessingSettings | None = None,
+    keep_raw: str | os.PathLike | None = None,
+    n_processes: int = 1,
+    overwrite: bool = False,
+) -> Prediction:
+    """Predict the patients of a folder in the MAMA-MIA layout, from images alone.
+
+    Args:
+        root: the cohort: ``images/<ID>/<ID>_0000.nii.gz …``; breast boxes from ``patient_info_files`` where they are.
+        target: folder for the masks, named by patient ID and on the original grid, and for the records
+            (``prediction_report.csv``, ``postprocessing.csv``, ``postprocessing.json``).
+        model: the model; the recipe it was trained with is applied, and no other can be.
+        options: how nnU-Net predicts.
+        settings: post-processing; None takes the model folder's ``postprocessing.json``, else does nothing but list
+            empty masks.
+        keep_raw: folder for nnU-Net's own predictions, which are then kept; those already there, by the same model, are
+            not predicted again, so a run that was interrupted goes on. None keeps none.
+        n_processes: processes that prepare images and post-process.
+        overwrite: replace masks in ``target``.
+
+    Raises:
+        UserError: the model records no recipe, no case can be predicted, or the target holds masks.
+    """
+    target = Path(target)
+    recipe = model.recipe()
+    settings = settings or model.postprocessing() or PostprocessingSettings()
+    settings = replace(settings, uncrop=recipe.crop_margin_mm is not None)
+    _check_target(root, target, keep_raw, overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        cohort = prepare_cohort(root, Path(folder), recipe, n_processes=n_processes)
+        options, needs_probabilities = options or PredictorOptions(), settings.on_empty == "lower-threshold"
+        predicted = Path(keep_raw) if keep_raw else Path(folder) / "predicted"
+        missing = _open_raw(predicted, model, options, cohort.images, needs_probabilities)
+        if missing:
+            predict_images(model, missing, predicted, options, save_probabilities=needs_probabilities)
+        summary = postprocess_folder(
+            predicted,
+            target,
+            settings,
+            boxes=cohort.boxes,
+            probabilities=predicted if needs_probabilities else None,
+            crops=cohort.crops,
+            n_processes=n_processes,
+            overwrite=overwrite,
+        )
+    report = _report(cohort.images, {**cohort.skipped, **summary.errors}, summary)
+    write_csv(report, target / REPORT_FILE)
+    return Prediction(report, summary, settings)
+
+
+def _check_target(root: str | os.PathLike, target: Path, keep_raw: str | os.PathLike | None, overwrite: bool) -> None:
+    """Before hours of prediction, not after them."""
+    if keep_raw is not None and Path(keep_raw).resolve() == target.resolve():
+        raise UserError(f"--raw and -o are the same folder {target}; nnU-Net's own masks need another")
+    if target.resolve() == Path(root).resolve():
+        raise UserError(f"input and output are the same folder {target}; give another folder with -o")
+    if target.is_dir() and not overwrite:
+        there = [path.name for path in target.iterdir() if case_id_of(path) or path.name == REPORT_FILE]
+        if there:
+            raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more; replace with --overwrite")
+
+
+def _open_raw(
+    folder: Path,
+    model: TrainedModel,
+    options: PredictorOptions,
+    images: Mapping[str, Sequence[Path]],
+    needs_probabilities: bool,
+) -> dict[str, Sequence[Path]]:
+    """Prepare the folder for nnU-Net's predictions; the cases that are still to be predicted.
+
+    Raises:
+        UserError: the folder holds predictions of another model or made in another way.
+    """
+    record = {
+        "model": f"{model.folder.parent.name}/{model.folder.name}",
+        "folds": list(model.folds),
+        "checkpoint": model.checkpoint,
+        "step_size": options.step_size,
+        "mirroring": options.mirroring,
+    }
+    path = folder / RAW_RECORD
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        if any(case_id_of(file) for file in folder.iterdir()):
+            raise UserError(f"{folder} holds masks that were not made by nnunet_fair predict; give another folder")
+        write_json(record, path)
+    elif json.loads(path.read_text(encoding="utf-8")) != record:
+        raise UserError(
+            f"{folder} holds predictions of another model or other options ({RAW_RECORD}); give another folder"
+        )
+    ending = model.dataset["file_ending"]
+    others = [file.name for file in folder.iterdir() if case_id_of(file) and case_id_of(file) not in images]
+    if others:
+        raise UserError(f"{folder} holds {others[0]}, which is no case of this cohort; give another folder")
+    return {
+        case_id: paths
+        for case_id, paths in images.items()
+        if not _is_predicted(folder, case_id, ending, needs_probabilities)
+    }
+
+
+def _is_predicted(folder: Path, case_id: str, ending: str, needs_probabilities: bool) -> bool:
+    """Whether a case's mask is there and whole: nnU-Net may have been stopped while it wrote."""
+    # Probabilities are written before the mask, so with a mask they are whole.
+    if needs_probabilities and not (folder / f"{case_id}.npz").is_file():
+        return False
+    try:
+        read_mask(folder / f"{case_id}{ending}")
+    except UserError:
+        return False
+    return True
+
+
+def _report(images, skipped: dict[str, str], summary: FolderSummary) -> pd.DataFrame:
+    written = {outcome.case_id for outcome in summary.outcomes if not outcome.error}
+    lost = {case_id: "nnU-Net wrote no mask" for case_id in images if case_id not in written and case_id not in skipped}
+    reasons = {**dict.fromkeys(written, ""), **skipped, **lost}
+    rows = [
+        {"case_id": case_id, "status": "skipped" if reasons[case_id] else "predicted", "reason": reasons[case_id]}
+        for case_id in sorted(reasons)
+    ]
+    return pd.DataFrame(rows, columns=["case_id", "status", "reason"])

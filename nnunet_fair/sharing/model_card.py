@@ -1,0 +1,210 @@
+"""``MODEL_CARD.md``: what a shared model is, was trained on and can do, written from the records of its training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from nnunet_fair import __version__
+from nnunet_fair.dataset_conversion.recipes import RECIPE_KEY
+from nnunet_fair.postprocessing.settings import PostprocessingSettings, settings_to_dict
+from nnunet_fair.prediction.model import configuration_settings
+from nnunet_fair.sharing.cross_validation import CONFIDENCE, MIN_GROUP, N_RESAMPLES
+
+CARD_FILE = "MODEL_CARD.md"
+_SECTION = "nnunet_fair"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardRecords:
+    """What the card is written from.
+
+    Attributes:
+        name: the dataset's name.
+        configuration: the configuration.
+        trained_with: the trainer's name in training.
+        shipped_as: the trainer's name in the shared model.
+        folds: the folds.
+        epochs: epochs trained, one value a fold, in the order of ``folds``.
+        n_parameters: the network's parameters.
+        dataset: ``dataset.json``, cleaned.
+        plans: ``plans.json``.
+        postprocessing: the settings in the model folder, None where there are none.
+        scores: the table of ``cross_validation.subgroup_scores``, None where no fold was validated.
+        missing_validation: folds without a validation.
+        n_unscored: validation cases without a DSC.
+        coverage: cases with a known value by attribute; empty without case metadata.
+        n_cases: training cases with case metadata.
+    """
+
+    name: str
+    configuration: str
+    trained_with: str
+    shipped_as: str
+    folds: Sequence[int | str]
+    epochs: Sequence[int]
+    n_parameters: int
+    dataset: dict[str, Any]
+    plans: dict[str, Any]
+    postprocessing: PostprocessingSettings | None
+    scores: pd.DataFrame | None
+    missing_validation: Sequence[int | str]
+    n_unscored: int
+    coverage: dict[str, int]
+    n_cases: int
+
+
+def model_card(records: CardRecords) -> str:
+    """The card as Markdown; no patient is named, and groups of fewer than five cases show no score."""
+    sections = [_model(records), _data(records), _fairness(records), _scores(records), _use(records), _limits(records)]
+    return f"# Model card: {records.name}, {records.configuration}\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _model(records: CardRecords) -> str:
+    setting = configuration_settings(records.plans, records.configuration)
+    rows = {
+        "Network": _class_name(setting.get("architecture", {}).get("network_class_name", "as in plans.json")),
+        "Parameters": f"{records.n_parameters:,}",
+        "Plans": records.plans.get("plans_name", "unknown"),
+        "Spacing (mm)": _listed(setting.get("spacing")),
+        "Patch (voxels)": _listed(setting.get("patch_size")),
+        "Batch": setting.get("batch_size", "unknown"),
+        "Normalisation": _listed(setting.get("normalization_schemes")),
+        "Trained with": records.trained_with,
+        "Folds": _listed(records.folds),
+        "Epochs": _listed(sorted(set(records.epochs))),
+        "Exported by": f"nnunet-fair {__version__}, nnU-Net {version('nnunetv2')}",
+    }
+    return "## Model\n\n" + _table(("", ""), rows.items())
+
+
+def _data(records: CardRecords) -> str:
+    channels = records.dataset.get("channel_names", {})
+    rows = {
+        "Dataset": records.name,
+        "Training cases": records.dataset.get("numTraining", "unknown"),
+        "Channels": _listed(f"{index}: {name}" for index, name in channels.items()),
+        "Labels": _listed(f"{name}: {value}" for name, value in records.dataset.get("labels", {}).items()),
+        "File ending": records.dataset.get("file_ending", "unknown"),
+    }
+    text = "## Data\n\n" + _table(("", ""), rows.items())
+    recipe = records.dataset.get(RECIPE_KEY)
+    if recipe is None:
+        return text + "\n\nNo conversion recipe is recorded: images have to be prepared as the training images were."
+    return text + "\n\nRecipe from the phases to the channels:\n\n" + _table(("setting", "value"), recipe.items())
+
+
+def _fairness(records: CardRecords) -> str:
+    section = records.plans.get(_SECTION)
+    if "FairDiv" not in records.trained_with:
+        text = f"Trained with {records.trained_with}: cases were not weighted by subgroup."
+    elif not section:
+        text = f"Divergence-weighted training with every setting at its default of nnunet-fair {__version__}."
+    else:
+        text = (
+            f"Divergence-weighted training; what is not listed is at its default of nnunet-fair {__version__}.\n\n"
+            + _table(("setting", "value"), section.items())
+        )
+    if records.coverage:
+        rows = [(name, f"{known} of {records.n_cases}") for name, known in records.coverage.items()]
+        text += "\n\nMetadata of the training cases:\n\n" + _table(("attribute", "cases with a value"), rows)
+    return "## Fairness settings\n\n" + text
+
+
+def _scores(records: CardRecords) -> str:
+    title = "## Cross-validated scores\n\n"
+    if records.scores is None:
+        return title + "None: no fold of this model was validated on cases it was not trained on."
+    percent = f"{CONFIDENCE:.0%}".replace("%", " %")
+    text = (
+        "Mean DSC of nnU-Net's validation of each fold, before post-processing, with "
+        f"{percent} intervals (BCa bootstrap over cases, {N_RESAMPLES} resamples). Groups of fewer than {MIN_GROUP} "
+        "cases show no score."
+    )
+    if records.missing_validation:
+        text += f" Without a validation, so not in the table: fold {_listed(records.missing_validation)}."
+    if records.n_unscored:
+        text += f" {records.n_unscored} cases have no DSC (reference and prediction empty) and are left out."
+    rows = [
+        (row.attribute or "–", row.group, _count(row.n), _number(row.mean), _interval(row.low, row.high))
+        for row in records.scores.itertuples()
+    ]
+    return title + text + "\n\n" + _table(("attribute", "group", "n", "mean DSC", f"{percent} interval"), rows)
+
+
+def _use(records: CardRecords) -> str:
+    folder = f"{records.shipped_as}, plans {records.plans.get('plans_name')}, configuration {records.configuration}"
+    lines = [
+        "## Use\n",
+        "For research on segmentation and its fairness. It is no medical device, is not validated for diagnosis or "
+        "treatment, and its masks have to be checked by someone who can read the images.\n",
+        f"Installs with `nnUNetv2_install_pretrained_model_from_zip` (trainer {folder}) and predicts with "
+        "`nnUNetv2_predict` on images prepared by the recipe above; `nnunet_fair predict` prepares them itself.",
+    ]
+    if records.shipped_as == "nnUNetTrainer":
+        lines.append("No plugin is needed. An installed model of the same dataset, trainer and plans is replaced.")
+    if records.postprocessing is not None:
+        rows = settings_to_dict(records.postprocessing).items()
+        lines += ["\nPost-processing stored with the model:\n", _table(("setting", "value"), rows)]
+    return "\n".join(lines)
+
+
+def _limits(records: CardRecords) -> str:
+    lines = [
+        "It was trained and scored on the dataset above only; other scanners, protocols and populations may differ."
+    ]
+    if records.scores is not None:
+        groups = records.scores[records.scores["attribute"] != ""]
+        small = groups[groups["n"] < 10]
+        if len(small):
+            names = _listed(f"{row.attribute} {row.group}" for row in small.itertuples())
+            lines.append(f"Fewer than 10 scored cases, too few to tell how it serves them: {names}.")
+        known = groups.dropna(subset="mean")
+        spread = known.groupby("attribute", sort=False)["mean"].agg(["min", "max", "count"])
+        for attribute, row in spread[spread["count"] > 1].iterrows():
+            lines.append(f"Mean DSC differs by {row['max'] - row['min']:.3f} between the groups of {attribute}.")
+    incomplete = {name: known for name, known in records.coverage.items() if known < records.n_cases}
+    for name, known in incomplete.items():
+        lines.append(f"{name} is unknown for {records.n_cases - known} of {records.n_cases} cases.")
+    if not records.coverage:
+        lines.append("There was no case metadata: how it serves subgroups is not known.")
+    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _table(header: Sequence[str], rows) -> str:
+    cells = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in cells)
+
+
+def _cell(value: Any) -> str:
+    text = _listed(value) if isinstance(value, (list, tuple)) else _text(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _listed(values: Any) -> str:
+    return "unknown" if values is None else ", ".join(_text(value) for value in values)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _class_name(path: str) -> str:
+    return path.rsplit(".", 1)[-1]
+
+
+def _count(n: int) -> str:
+    return f"{n}" if n >= MIN_GROUP else f"< {MIN_GROUP}"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else f"{low:.3f} – {high:.3f}"

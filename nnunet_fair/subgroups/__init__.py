@@ -1,0 +1,1 @@
+"""Frequent subgroups of patients, their divergence, and intervals by the bootstrap."""

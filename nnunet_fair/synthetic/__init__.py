@@ -1,0 +1,1 @@
+"""The synthetic cohort: patients, images, a planted and documented disparity."""

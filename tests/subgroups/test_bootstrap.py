@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
+from nnunet_fair.evaluation.scores.score_intervals import (
+    NamedIntervals,
+    ScoreStatistics,
+    group_memberships,
+    score_intervals,
+)
+from nnunet_fair.subgroups.bootstrap import (
+    bootstrap_intervals,
+    intervals_from_replicates,
+    jackknife_weights,
+    weighted_means,
+)
+
+VALUES = np.random.default_rng(0).beta(5, 2, 200)
+EVERYBODY = np.ones((200, 1), bool)
+
+
+def _mean(weights: np.ndarray) -> np.ndarray:
+    return weighted_means(weights, VALUES, EVERYBODY)
+
+
+def test_intervals_of_a_mean_agree_with_scipy():
+    found = bootstrap_intervals(_mean, 200, n_resamples=6000, seed=1)
+    assert found.estimate[0] == pytest.approx(VALUES.mean())
+    for method, ends in (("percentile", found.percentile[0]), ("BCa", found.bca[0])):
+        expected = stats.bootstrap((VALUES,), np.mean, n_resamples=6000, method=method, rng=2).confidence_interval
+        # Both are Monte-Carlo estimates of intervals about 0.045 wide.
+        assert ends == pytest.approx(expected, abs=0.002)
+
+
+def test_bca_of_a_mean_equals_its_closed_form():
+    rng = np.random.default_rng(3)
+    samples = rng.choice(VALUES, (4000, 200))
+    jackknife = np.array([[np.delete(VALUES, i).mean()] for i in range(200)])
+    found = intervals_from_replicates(np.array([VALUES.mean()]), samples.mean(axis=1)[:, None], jackknife)
+    bias = stats.norm.ppf(np.mean(samples.mean(axis=1) < VALUES.mean()))
+    acceleration = stats.skew(VALUES) / (6 * np.sqrt(200))  # of a mean, in closed form (Efron and Tibshirani, 1993)
+    z = bias + stats.norm.ppf([0.025, 0.975])
+    levels = stats.norm.cdf(bias + z / (1 - acceleration * z))
+    assert found.bca[0] == pytest.approx(np.quantile(samples.mean(axis=1), levels), abs=1e-4)
+
+
+def test_jackknife_leaves_each_case_out_once_or_in_blocks():
+    assert np.array_equal(jackknife_weights(3), [[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    blocks = jackknife_weights(4100)
+    assert blocks.shape == (2000, 4100) and np.array_equal((blocks == 0).sum(axis=0), np.ones(4100))
+
+
+def test_the_same_seed_gives_the_same_interval():
+    first, second = (bootstrap_intervals(_mean, 200, n_resamples=50, seed=7) for _ in range(2))
+    assert np.array_equal(first.bca, second.bca)
+    assert not np.array_equal(first.bca, bootstrap_intervals(_mean, 200, n_resamples=50, seed=8).bca)
+
+
+def test_one_case_has_no_interval():
+    found = bootstrap_intervals(lambda w: w[:, :1] * 0 + 0.5, 1)
+    assert found.estimate[0] == 0.5 and np.isnan(found.bca).all() and np.isnan(found.percentile).all()
+
+
+def test_no_spread_is_an_interval_of_width_zero():
+    found = bootstrap_intervals(lambda w: weighted_means(w, np.full(5, 0.3), np.ones((5, 1), bool)), 5)
+    assert found.bca[0] == pytest.approx([0.3, 0.3])
+
+
+def test_weights_inside_every_group_are_uniform_on_the_simplex():
+    # Dirichlet(1, 1): the share of the first of two cases is uniform on [0, 1], in overlapping groups as well.
+    weights = np.random.default_rng(0).standard_exponential((4000, 3))
+    for pair in ((0, 1), (1, 2)):
+        share = weights[:, pair[0]] / weights[:, pair].sum(axis=1)
+        assert stats.kstest(share, "uniform").pvalue > 1e-3
+
+
+def test_weighted_means_by_hand():
+    membership = np.array([[True, False], [True, True], [False, False]])
+    found = weighted_means(np.array([[1.0, 3.0, 9.0], [2.0, 0.0, 1.0]]), np.array([0.0, 1.0, 0.5]), membership)
+    assert found == pytest.approx(np.array([[0.75, 1.0], [0.0, np.nan]]), nan_ok=True)
+
+
+INDEX = pd.Index([f"c{i}" for i in range(60)])
+GROUPS = pd.DataFrame(
+    {
+        "age": np.random.default_rng(1).choice(["young", "old"], 60),
+        "density": ["rare", *np.random.default_rng(2).choice(["a", "b"], 59).tolist()],
+    },
+    INDEX,
+    dtype=object,
+)
+DSC, NORM_HD = np.random.default_rng(3).random(60), np.random.default_rng(4).random(60)
+
+
+def _statistics(min_group: int = 10) -> ScoreStatistics:
+    return ScoreStatistics(DSC, NORM_HD, tuple(group_memberships(GROUPS, INDEX, ["age", "density"])), min_group)
+
+
+def test_statistics_with_equal_weights_are_the_score():
+    found = dict(zip(_statistics().names, _statistics()(np.ones((1, 60)))[0], strict=True))
+    score = segmentation_score(pd.Series(DSC, INDEX), pd.Series(NORM_HD, INDEX), GROUPS)
+    assert found["performance"] == pytest.approx(score.performance)
+    assert found["fairness"] == pytest.approx(score.fairness)
+    assert found["ranking"] == pytest.approx(score.ranking)
+    for name, entry in score.by_variable.items():
+        assert found[f"gap_dsc:{name}"] == pytest.approx(entry.gap_dsc)
+        assert found[f"fairness:{name}"] == pytest.approx(entry.fairness)
+    assert found["mean_dsc:density=rare"] == pytest.approx(DSC[0])
+
+
+def test_small_groups_count_for_the_score_and_not_for_the_worst_group():
+    DSC_LOW = DSC.copy()
+    DSC_LOW[0] = 0.0  # the only case of density=rare
+    statistics = ScoreStatistics(DSC_LOW, NORM_HD, _statistics().variables, 10)
+    found = dict(zip(statistics.names, statistics(np.ones((1, 60)))[0], strict=True))
+    means = pd.Series(DSC_LOW, INDEX).groupby(GROUPS["density"]).mean()
+    assert found["gap_dsc:density"] == pytest.approx(means.max())
+    assert found["worst_group_dsc:density"] == pytest.approx(means[["a", "b"]].min())
+    assert found["deciding_gap_dsc:density"] == pytest.approx(abs(means["a"] - means["b"]))
+
+
+def test_no_replicate_misses_a_group_of_one_case():
+    intervals = score_intervals(_statistics(), n_resamples=500, confidence=0.95, seed=0)
+    assert np.isfinite(intervals.values.percentile).all()
+    estimate, low, high = intervals.row("mean_dsc:density=rare")
+    assert estimate == low == high == pytest.approx(DSC[0])
+
+
+def test_interval_of_a_gap_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(11)
+    membership = np.repeat(np.eye(2, dtype=bool), 40, axis=0)
+    covered = 0
+    for seed in range(150):
+        values = np.concatenate([rng.normal(0.8, 0.1, 40), rng.normal(0.6, 0.1, 40)])
+        found = bootstrap_intervals(
+            lambda w, v=values: np.ptp(weighted_means(w, v, membership), axis=1)[:, None],
+            80,
+            n_resamples=300,
+            seed=seed,
+        )
+        covered += found.bca[0, 0] <= 0.2 <= found.bca[0, 1]
+    assert 0.88 <= covered / 150 <= 0.99
+
+
+def test_row_falls_back_to_the_percentile_interval():
+    from nnunet_fair.subgroups.bootstrap import Intervals
+
+    values = Intervals(np.array([0.5]), np.array([[0.4, 0.6]]), np.array([[np.nan, np.nan]]))
+    assert NamedIntervals(("x",), values).row("x") == (0.5, 0.4, 0.6)
+    with pytest.raises(ValueError, match="not in tuple"):
+        NamedIntervals(("x",), values).row("y")
