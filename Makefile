@@ -1,6 +1,7 @@
 # make demo   set-up and the whole pipeline on a synthetic cohort, on CPU
 # make test   set-up, lint and the whole test suite
 # make lint   formatting and static checks
+# make types  the types of the package
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DEMO ?= demo
 
-.PHONY: demo test test-fast lint clean
+.PHONY: demo test test-fast lint types clean
 .DEFAULT_GOAL := test
 
 # Installed once; again only when what is installed changes. torch is not pinned to a build: see docs/installation.md.
@@ -27,6 +28,12 @@ demo: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The package as it is installed, out of links: dataset_conversion/ and plans/ stand inside it (see setup.cfg).
+types: $(READY)
+	rm -rf build/types && mkdir -p build/types
+	cp -rs $(CURDIR)/nnunet_fair build/types/ && cp -rs $(CURDIR)/dataset_conversion $(CURDIR)/plans build/types/nnunet_fair/
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir ../.mypy_cache -p nnunet_fair
 
 test: lint
 	$(BIN)/python -m pytest --durations=15

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
+from collections.abc import Mapping
 
 from nnunet_fair import __version__
 from nnunet_fair.errors import UserError
@@ -38,8 +40,33 @@ def build_parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"nnunet_fair.commands.{name}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, options=_options(command) | getattr(module, "OPTIONS", {}))
     return parser
+
+
+def _options(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """The option behind each argument of a command and of its actions, the longest spelling of it."""
+    found: dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                found |= _options(inner)
+        elif action.option_strings:
+            found[action.dest] = max(action.option_strings, key=len)
+    return found
+
+
+def name_options(message: str, options: Mapping[str, str]) -> str:
+    """A message of the library with the command's options in place of its arguments.
+
+    Args:
+        message: names arguments in backticks, see :class:`~nnunet_fair.errors.UserError`.
+        options: the option for each argument's name; a name that has none stays as it is.
+
+    Returns:
+        The message for a user of the command line.
+    """
+    return re.sub(r"`([a-z][a-z_]*)`", lambda match: options.get(match[1], match[0]), message)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return args.run(args) or 0
     except UserError as error:
-        print(f"nnunet_fair {args.command}: {error}", file=sys.stderr)
+        print(f"nnunet_fair {args.command}: {name_options(str(error), args.options)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"nnunet_fair {args.command}: interrupted", file=sys.stderr)

@@ -60,6 +60,7 @@ class Cohort:
 
     @property
     def preprocessed(self) -> Path:
+        """What nnU-Net made of the training cases."""
         return self.folder / "preprocessed" / self.dataset
 
     @property

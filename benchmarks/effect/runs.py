@@ -42,6 +42,7 @@ class Run:
     seed: int
 
     def folder(self, work: Path) -> Path:
+        """Where the run is kept."""
         return work / "runs" / f"{self.kind}-{self.missing}" / self.method / f"seed_{self.seed}"
 
 

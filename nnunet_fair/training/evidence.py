@@ -137,8 +137,9 @@ def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndar
 
 
 def informed_membership(probability: np.ndarray, scores: np.ndarray, evidence: Evidence) -> np.ndarray:
-    """Membership given a case's own score too, by Bayes' rule: among the cases whose value is missing, those that score
-    as the subgroup does are more likely its members.
+    """Membership given a case's own score too, by Bayes' rule.
+
+    Among the cases whose value is missing, those that score as the subgroup does are more likely its members.
 
     Args:
         probability: of membership by what is known, float array of shape (n_cases, n_subgroups).

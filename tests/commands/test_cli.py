@@ -76,3 +76,27 @@ def test_a_program_error_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(env, "run", fail)
     with pytest.raises(ZeroDivisionError):
         cli.main(["env"])
+
+
+def test_a_message_names_the_commands_own_options(monkeypatch, capsys):
+    from nnunet_fair.commands import convert
+
+    def fail(args):
+        raise UserError("x exists; `overwrite` replaces it, `num_processes` and `no_such_argument` do not")
+
+    monkeypatch.setattr(convert, "run", fail)
+    assert cli.main(["convert", "-i", "x", "-d", "1"]) == 1
+    expected = "x exists; --overwrite replaces it, --num-processes and `no_such_argument` do not"
+    assert capsys.readouterr().err == f"nnunet_fair convert: {expected}\n"
+
+
+def test_a_command_may_say_which_option_stands_for_an_argument(monkeypatch, capsys):
+    from nnunet_fair.commands import postprocess
+
+    def fail(args):
+        raise UserError("use fewer `n_processes`")
+
+    monkeypatch.setattr(postprocess, "run", fail)
+    monkeypatch.setattr(postprocess, "OPTIONS", {"n_processes": "-np"}, raising=False)
+    assert cli.main(["postprocess", "-i", "x", "-o", "y"]) == 1
+    assert capsys.readouterr().err == "nnunet_fair postprocess: use fewer -np\n"
