@@ -16,7 +16,7 @@ GROUND = {"case_ids", "environment", "errors", "files", "paths"}
 ALLOWED = {
     "masks": set(),
     "metadata": {"masks"},
-    "subgroups": set(),
+    "subgroups": {"metadata"},
     "synthetic": set(),
     "plans": set(),
     "dataset_conversion": {"masks", "metadata"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,13 @@ class AttributeSpec:
         name: the table's column.
         edges: increasing bin edges for a numeric attribute, or None.
         n_quantiles: number of equally filled bins for a numeric attribute, or None.
+        is_volume: whether the numbers are volumes in mm³, whose bins are then named in mm³ or mL.
     """
 
     name: str
     edges: tuple[float, ...] | None = None
     n_quantiles: int | None = None
+    is_volume: bool = False
 
 
 def parse_attribute(text: str, columns: Iterable[str]) -> AttributeSpec:
@@ -77,7 +80,8 @@ def group_values(values: pd.Series, spec: AttributeSpec) -> pd.Series:
     Returns:
         Series of shape (n_cases,) and dtype object: group names (``str``), NaN where the value is missing or outside
         the edges. Bins are open on the left and closed on the right and named ``>40 to 60``; the first bin includes its
-        lower edge (``0 to 40``); open ends are ``up to 40`` and ``>60``.
+        lower edge (``0 to 40``); open ends are ``up to 40`` and ``>60``; volumes are ``>4,189 to 9,500 mm³`` or, where
+        an edge is 10 mL or more, ``>4.189 to 65.45 mL``.
 
     Raises:
         UserError: a value that is not a number in an attribute to be binned.
@@ -88,7 +92,7 @@ def group_values(values: pd.Series, spec: AttributeSpec) -> pd.Series:
     edges = np.asarray(spec.edges) if spec.edges is not None else _quantile_edges(numbers, spec.n_quantiles)
     if len(edges) < 2:
         return numbers.map(text_value).astype(object)
-    return cut_values(numbers, edges, bin_names(edges), include_lowest=True)
+    return cut_values(numbers, edges, bin_names(edges, is_volume=spec.is_volume), include_lowest=True)
 
 
 def cut_values(
@@ -129,21 +133,43 @@ def numeric_values(values: pd.Series) -> pd.Series:
     return numbers
 
 
-def bin_names(edges: Sequence[float] | np.ndarray) -> list[str]:
-    """Readable names of bins, told apart by as many digits as that takes: ``0 to 40``, ``>40 to 60``, ``>60``."""
+def bin_names(edges: Sequence[float] | np.ndarray, *, is_volume: bool = False) -> list[str]:
+    """Readable names of bins, told apart by as many digits as that takes: ``0 to 40``, ``>40 to 60``, ``>60``.
+
+    Args:
+        edges: shape (n_bins + 1,), increasing; infinite ends are open.
+        is_volume: whether the edges are volumes in mm³; they are named in mm³, or in mL where one is 10 mL or more.
+    """
+    unit, per_unit = "", 1.0
+    if is_volume:
+        finite = [abs(edge) for edge in edges if np.isfinite(edge)]
+        unit, per_unit = (" mL", 1000.0) if max(finite, default=0.0) >= _LARGE_VOLUME_MM3 else (" mm³", 1.0)
     for digits in range(4, 18):
-        shown = [f"{edge:.{digits}g}" for edge in edges]
+        shown = [_shown(edge / per_unit, digits, thousands=is_volume) for edge in edges]
         if len(set(shown)) == len(shown):
             break
     names = []
     for position, (low, high) in enumerate(itertools.pairwise(shown)):
         if low == "-inf":
-            names.append(f"up to {high}" if high != "inf" else "any")
+            names.append(f"up to {high}{unit}" if high != "inf" else "any")
         elif high == "inf":
-            names.append(f"{low} and more" if position == 0 else f">{low}")
+            names.append(f"{low}{unit} and more" if position == 0 else f">{low}{unit}")
         else:
-            names.append(f"{low} to {high}" if position == 0 else f">{low} to {high}")
+            names.append(f"{low} to {high}{unit}" if position == 0 else f">{low} to {high}{unit}")
     return names
+
+
+_LARGE_VOLUME_MM3 = 10_000.0  # from here on bins are named in mL
+
+
+def _shown(number: float, digits: int, *, thousands: bool) -> str:
+    """The number with that many digits, whole numbers in full, without powers of ten as far as people can read it."""
+    if not np.isfinite(number):
+        return f"{number:g}"
+    text = f"{number:.{digits}g}"
+    if "e" in text and 1e-9 < abs(number) < 1e15:
+        text = f"{number:.0f}" if abs(number) >= 1 else f"{Decimal(text):f}"
+    return f"{Decimal(text):,f}" if thousands and "e" not in text else text
 
 
 def _find_column(name: str, columns: list[str]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -144,6 +144,7 @@ def build_metadata(
         )
     rows = table.frame.loc[list(matches.values())].set_axis(pd.Index(matches, name=CASE_ID, dtype=object))
     is_mama_mia = is_mama_mia_table(rows.columns)
+    table_columns = set(rows.columns)
     rows = _with_label_volume(rows, cases, attributes, is_mama_mia=is_mama_mia)
     columns: dict[str, pd.Series] = {}
     notes = []
@@ -152,6 +153,8 @@ def build_metadata(
             name, values, spec = text, build_attributes(rows, [text])[text], None
         else:
             spec = parse_attribute(text, rows.columns)
+            is_measured = spec.name == LABEL_VOLUME and LABEL_VOLUME not in table_columns
+            spec = replace(spec, is_volume=is_measured and _has_voxel_sizes(cases))
             name, values = spec.name, group_values(rows[spec.name], spec)
             notes += _attribute_notes(rows[name], values, spec)
         if name in columns:
@@ -180,6 +183,14 @@ def _with_label_volume(
         if wanted & names and not rows.columns.intersection([column, *names]).size:
             rows = rows.assign(**{column: label_volumes(rows.index, cases.labels, cases.ignore_label)})
     return rows
+
+
+def _has_voxel_sizes(cases: DatasetCases) -> bool:
+    """Whether the labels are of a format that knows millimetres; the sizes in others are counted in pixels."""
+    return not any(path.suffix.lower() in _WITHOUT_VOXEL_SIZE for path in cases.labels.values())
+
+
+_WITHOUT_VOXEL_SIZE = {".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 
 def _patients(rows: pd.DataFrame, column: str) -> pd.Series:

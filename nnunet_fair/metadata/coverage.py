@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from nnunet_fair.metadata.group_order import ordered_groups
+
 
 def attribute_counts(groups: pd.DataFrame) -> pd.DataFrame:
     """Count the cases of every group.
@@ -14,13 +16,13 @@ def attribute_counts(groups: pd.DataFrame) -> pd.DataFrame:
         groups: table of shape (n_cases, n_attributes) indexed by case ID; NaN where missing.
 
     Returns:
-        Table with columns attribute, group, n, share (of all cases), groups in order of their names; the missing values
-        of an attribute, if any, come last as the group NaN.
+        Table with columns attribute, group, n, share (of all cases), groups in order (numbers by value); the
+        missing values of an attribute, if any, come last as the group NaN.
     """
     rows = []
     for attribute in groups.columns:
         counts = groups[attribute].value_counts(dropna=True)
-        for group in sorted(counts.index, key=str):
+        for group in ordered_groups(counts.index):
             rows.append((attribute, str(group), int(counts[group])))
         n_missing = int(groups[attribute].isna().sum())
         if n_missing:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.group_order import ordered_groups
 
 
 def stratified_folds(
@@ -74,7 +75,7 @@ def fold_balance(groups: pd.DataFrame, folds: list[dict[str, list[str]]]) -> pd.
         held_out = filled.loc[split["val"]]
         counts = {("all", "cases"): len(held_out)}
         for attribute in filled.columns:
-            for group in sorted(filled[attribute].astype(str).unique()):
+            for group in ordered_groups(filled[attribute].astype(str).unique()):
                 counts[(attribute, group)] = int((held_out[attribute].astype(str) == group).sum())
         columns[f"fold_{fold}"] = pd.Series(counts)
     balance = pd.DataFrame(columns)

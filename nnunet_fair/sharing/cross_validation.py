@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.training.validation_summary import SUMMARY_FILE, validation_scores
 
@@ -72,9 +73,7 @@ def subgroup_scores(dsc: pd.Series, groups: pd.DataFrame) -> pd.DataFrame:
     rows = [("", "all cases", scored)]
     for attribute in groups.columns:
         column = groups[attribute].reindex(scored.index)
-        rows += [
-            (attribute, str(group), scored[column == group]) for group in sorted(column.dropna().unique(), key=str)
-        ]
+        rows += [(attribute, str(group), scored[column == group]) for group in ordered_groups(column.dropna().unique())]
     return pd.DataFrame(
         [
             {"attribute": attribute, "group": group, "n": len(values), **_mean_interval(values)}

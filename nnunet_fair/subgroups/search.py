@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.subgroups.bootstrap import CONFIDENCE, N_RESAMPLES
 from nnunet_fair.subgroups.itemsets import Subgroups, mine_subgroups, subgroup_membership
 
@@ -54,7 +55,7 @@ def find_subgroups(groups: pd.DataFrame, options: SubgroupOptions) -> Subgroups:
     single = [
         ((str(attribute), value),)
         for attribute in groups.columns
-        for value in sorted(groups[attribute].dropna().unique(), key=str)
+        for value in ordered_groups(groups[attribute].dropna().unique())
     ]
     mined = mine_subgroups(
         groups, min_support=options.min_support, min_cases=options.min_group, max_items=options.max_items

@@ -67,6 +67,29 @@ def test_bin_names(edges, names):
     assert bin_names(edges) == names
 
 
+@pytest.mark.parametrize(
+    ("edges", "names"),
+    [
+        ((12345, 67890.4, np.inf), ["12345 to 67890", ">67890"]),
+        ((0, 0.00002, 0.0004), ["0 to 0.00002", ">0.00002 to 0.0004"]),
+    ],
+)
+def test_numbers_of_any_size_are_written_without_powers_of_ten(edges, names):
+    assert bin_names(edges) == names
+
+
+@pytest.mark.parametrize(
+    ("edges", "names"),
+    [
+        ((0, 950.25, 4189, np.inf), ["0 to 950.2 mm³", ">950.2 to 4,189 mm³", ">4,189 mm³"]),
+        ((5284.9, 52851.2, 126587, 3450000), ["5.285 to 52.85 mL", ">52.85 to 126.6 mL", ">126.6 to 3,450 mL"]),
+        ((-np.inf, 65450, np.inf), ["up to 65.45 mL", ">65.45 mL"]),
+    ],
+)
+def test_volumes_are_named_in_mm3_or_ml(edges, names):
+    assert bin_names(edges, is_volume=True) == names
+
+
 def test_quantiles_fill_bins_equally():
     groups = group_values(pd.Series(range(1, 9), name="x"), AttributeSpec("x", n_quantiles=4))
     # quartiles of 1…8 (linear): 2.75, 4.5, 6.25

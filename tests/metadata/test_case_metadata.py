@@ -93,6 +93,24 @@ def test_label_volume_is_measured_on_the_labels(heart_dataset, table):
     assert pd.isna(groups.loc["pat_11", "label_volume"])
 
 
+def test_groups_of_label_volumes_are_listed_by_value_and_readable(heart_dataset, table):
+    """Labels of 4, 8, … voxels of 1 cm³: patient k has 4k mL."""
+    (heart_dataset / "dataset.json").write_text(json.dumps({"file_ending": ".nii.gz", "labels": {"background": 0}}))
+    for number in range(1, 11):
+        (heart_dataset / "labelsTr" / f"pat_{number}.png").unlink()
+        mask = np.zeros((4, 8, 8), dtype=np.uint8)
+        mask.ravel()[: 4 * number] = 1
+        image = sitk.GetImageFromArray(mask)
+        image.SetSpacing((10.0, 10.0, 10.0))
+        sitk.WriteImage(image, str(heart_dataset / "labelsTr" / f"pat_{number}.nii.gz"))
+    result = write_metadata(27, table, ["label_volume:0,8000,30000,40000"], stratify=True, n_folds=2)
+    # patients 1 to 8 have a row, and 4, 8, …, 32 mL
+    assert "label_volume: 0 to 8 mL 2, >8 to 30 mL 5, >30 to 40 mL 1" in result.report
+    balance = "\n".join(result.report).partition("validation cases")[2]
+    assert balance.index("0 to 8 mL") < balance.index(">8 to 30 mL") < balance.index(">30 to 40 mL")
+    assert read_fair_cases(result.fair_cases)["label_volume"]["pat_1"] == "0 to 8 mL"
+
+
 def test_nothing_is_replaced_without_overwrite(heart_dataset, table):
     splits = heart_dataset.parents[1] / "nnUNet_preprocessed" / "Dataset027_Heart" / "splits_final.json"
     splits.parent.mkdir()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.evaluation.scores.challenge_score import CHALLENGE_LAMBDA, ranking_score
+from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.subgroups.bootstrap import Intervals, bootstrap_intervals, weighted_means
 
 PER_VARIABLE = (
@@ -62,7 +63,7 @@ def group_memberships(groups: pd.DataFrame, case_ids: pd.Index, variables: Seque
     entries = []
     for variable in variables:
         values = groups[variable].reindex(case_ids)
-        names = tuple(sorted(values.dropna().unique(), key=str))
+        names = tuple(ordered_groups(values.dropna().unique()))
         if names:
             membership = np.stack([(values == name).to_numpy(dtype=bool, na_value=False) for name in names], axis=1)
             entries.append(GroupMembership(variable, names, membership))
