@@ -40,6 +40,11 @@ class Intervals:
     percentile: np.ndarray
     bca: np.ndarray
 
+    def ends(self) -> np.ndarray:
+        """Lower and upper ends, shape (n_statistics, 2): BCa, and the percentile interval where BCa does not exist."""
+        exists = np.isfinite(self.bca).all(axis=1, keepdims=True)
+        return np.where(exists, self.bca, self.percentile)
+
 
 def bootstrap_intervals(
     statistic: Statistic,

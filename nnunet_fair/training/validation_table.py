@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from nnunet_fair.files import write_csv
-from nnunet_fair.subgroups.bootstrap import bootstrap_intervals, weighted_means
+from nnunet_fair.subgroups.group_means import group_mean_intervals
 from nnunet_fair.subgroups.itemsets import subgroup_divergence
 from nnunet_fair.subgroups.search import SubgroupOptions, find_subgroups
 from nnunet_fair.training.validation_summary import SUMMARY_FILE, validation_scores
@@ -35,17 +34,15 @@ def validation_table(scores: pd.Series, metadata: pd.DataFrame, options: Subgrou
     table = subgroup_divergence(subgroups, values)
     if table.empty:
         return table.assign(low=[], high=[])
-    intervals = bootstrap_intervals(
-        lambda weights: weighted_means(weights, values, subgroups.membership),
-        len(values),
+    means = group_mean_intervals(
+        values,
+        subgroups.membership,
         n_resamples=options.n_resamples,
         confidence=options.confidence,
         seed=options.seed,
     )
-    ends = np.where(np.isfinite(intervals.bca), intervals.bca, intervals.percentile)
-    ends[table["n"].to_numpy() < 2] = np.nan
     columns = ["subgroup", "n", "support", "mean_score", "low", "high", "divergence", "t", "p"]
-    return table.assign(low=ends[:, 0], high=ends[:, 1])[columns]
+    return table.assign(low=means.low, high=means.high)[columns]
 
 
 def write_validation_table(

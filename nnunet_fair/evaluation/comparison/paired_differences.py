@@ -226,7 +226,7 @@ def _subgroup_differences(
     with np.errstate(invalid="ignore", divide="ignore"):
         left_out = (n * (differences @ inside / n) - inside * differences[:, None]) / (n - inside)
     intervals = _intervals(differences @ inside / n, replicates, left_out, how, len(groups))
-    ends = np.where(np.isfinite(intervals.bca), intervals.bca, intervals.percentile)
+    ends = intervals.ends()
     ends[n < 2] = np.nan
     p = np.array([signed_rank_p(differences[column]) for column in membership.T])
     itemsets = ((), *found.itemsets)

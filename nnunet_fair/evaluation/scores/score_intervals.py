@@ -158,17 +158,15 @@ class NamedIntervals:
     names: tuple[str, ...]
     values: Intervals
 
-    def row(self, name: str, method: str = "bca") -> tuple[float, float, float]:
-        """Estimate, lower and upper end of one statistic; the percentile interval where BCa has none.
+    def row(self, name: str) -> tuple[float, float, float]:
+        """Estimate, lower and upper end of one statistic, see :meth:`Intervals.ends`.
 
         Raises:
             ValueError: there is no such statistic.
         """
         position = self.names.index(name)
-        ends = self.values.bca[position] if method == "bca" else self.values.percentile[position]
-        if not np.isfinite(ends).all():
-            ends = self.values.percentile[position]
-        return float(self.values.estimate[position]), float(ends[0]), float(ends[1])
+        low, high = self.values.ends()[position]
+        return float(self.values.estimate[position]), float(low), float(high)
 
 
 def score_intervals(statistics: ScoreStatistics, *, n_resamples: int, confidence: float, seed: int) -> NamedIntervals:

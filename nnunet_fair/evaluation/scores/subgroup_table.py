@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.subgroups.bootstrap import bootstrap_intervals, weighted_means
+from nnunet_fair.subgroups.group_means import group_mean_intervals
 from nnunet_fair.subgroups.itemsets import Subgroups, subgroup_divergence
 from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate, find_subgroups
 
@@ -42,8 +42,14 @@ def subgroup_table(cases: pd.DataFrame, groups: pd.DataFrame, options: SubgroupO
     descriptions = [_describe(scored[inside], options) for inside in everybody.membership.T]
     table = table.join(pd.DataFrame(descriptions, index=table.index))
     for metric, values in (("dsc", dsc), ("norm_hd", norm_hd)):
-        low, high = _mean_intervals(values, everybody.membership, options)
-        table[f"mean_{metric}_low"], table[f"mean_{metric}_high"] = low, high
+        means = group_mean_intervals(
+            values,
+            everybody.membership,
+            n_resamples=options.n_resamples,
+            confidence=options.confidence,
+            seed=options.seed,
+        )
+        table[f"mean_{metric}_low"], table[f"mean_{metric}_high"] = means.low, means.high
     table["decides"] = table["n"] >= options.min_group
     table["reason"] = [
         "" if decides else f"fewer than {options.min_group} cases: shown, decides nothing"
@@ -88,19 +94,3 @@ def _median(values: pd.Series) -> float:
         return float("nan")
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
     return float(low) if low == high else float((low + high) / 2)
-
-
-def _mean_intervals(
-    values: np.ndarray, membership: np.ndarray, options: SubgroupOptions
-) -> tuple[np.ndarray, np.ndarray]:
-    """BCa intervals (percentile where BCa has none) of the mean of each subgroup; none with fewer than two cases."""
-    intervals = bootstrap_intervals(
-        lambda weights: weighted_means(weights, values, membership),
-        len(values),
-        n_resamples=options.n_resamples,
-        confidence=options.confidence,
-        seed=options.seed,
-    )
-    ends = np.where(np.isfinite(intervals.bca), intervals.bca, intervals.percentile)
-    ends[membership.sum(axis=0) < 2] = np.nan
-    return ends[:, 0], ends[:, 1]
