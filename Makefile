@@ -2,6 +2,7 @@
 # make test   set-up, lint and the whole test suite
 # make lint   formatting and static checks
 # make types  the types of the package
+# make docs   the documentation as a site, in build/site
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DEMO ?= demo
 
-.PHONY: demo test test-fast lint types clean
+.PHONY: demo test test-fast lint types docs clean
 .DEFAULT_GOAL := test
 
 # Installed once; again only when what is installed changes. torch is not pinned to a build: see docs/installation.md.
@@ -34,6 +35,10 @@ types: $(READY)
 	rm -rf build/types && mkdir -p build/types
 	cp -rs $(CURDIR)/nnunet_fair build/types/ && cp -rs $(CURDIR)/dataset_conversion $(CURDIR)/plans build/types/nnunet_fair/
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir ../.mypy_cache -p nnunet_fair
+
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: lint
 	$(BIN)/python -m pytest --durations=15
