@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.settings_record import nearest_hint
 
 PRESETS_FOLDER = Path(__file__).parent
 
@@ -64,9 +64,7 @@ def get_preset(name: str) -> Preset:
     """
     names = sorted(path.stem for path in PRESETS_FOLDER.glob("*.json"))
     if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise UserError(f"no preset {name!r}{hint} There are {', '.join(names)}")
+        raise UserError(f"no preset {name!r}{nearest_hint(name, names)}; there are {', '.join(names)}")
     return _read(PRESETS_FOLDER / f"{name}.json")
 
 

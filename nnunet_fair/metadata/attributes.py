@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.metadata.case_table import nearest_hint, text_value
+from nnunet_fair.metadata.case_table import text_value
+from nnunet_fair.settings_record import nearest_hint
 
 UNKNOWN = "unknown"
 """The group that missing values form when asked for."""

@@ -13,7 +13,7 @@ from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
 from nnunet_fair.metadata.attributes import UNKNOWN, AttributeSpec, group_values, parse_attribute
-from nnunet_fair.metadata.case_table import CaseTable, nearest_hint, read_case_table, text_value
+from nnunet_fair.metadata.case_table import CaseTable, read_case_table, text_value
 from nnunet_fair.metadata.coverage import coverage_lines
 from nnunet_fair.metadata.dataset_cases import DatasetCases, find_cases
 from nnunet_fair.metadata.fair_cases import CASE_ID, FAIR_CASES, write_fair_cases
@@ -21,6 +21,7 @@ from nnunet_fair.metadata.folds import fold_balance, stratified_folds
 from nnunet_fair.metadata.label_volume import LABEL_VOLUME, label_volumes
 from nnunet_fair.metadata.mama_mia import TUMOR_VOLUME, attribute_names, build_attributes, is_mama_mia_table
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name, preprocessed_folder
+from nnunet_fair.settings_record import nearest_hint
 
 SPLITS_FINAL = "splits_final.json"
 

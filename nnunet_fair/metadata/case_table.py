@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import warnings
 import zipfile
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.settings_record import nearest_hint
 
 ID_COLUMNS = ("case_id", "patient_id", "case", "patient", "subject_id", "subject", "pid", "id")
 """Names an ID column is looked for by, in this order, when none is named (upper and lower case alike)."""
@@ -117,13 +117,6 @@ def find_id_column(frame: pd.DataFrame, id_column: str | None, *, where: str) ->
     raise UserError(
         f"{where} has no ID column {id_column!r}{nearest_hint(id_column, columns)}; found {_listed(columns)}"
     )
-
-
-def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` for the known name nearest to ``name``, or nothing when none is near."""
-    lowered = {entry.lower(): entry for entry in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
 
 
 def text_value(value: Any) -> Any:

@@ -14,7 +14,8 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.attributes import UNKNOWN, cut_values, numeric_values
-from nnunet_fair.metadata.case_table import nearest_hint, text_value
+from nnunet_fair.metadata.case_table import text_value
+from nnunet_fair.settings_record import nearest_hint
 
 MAMA_MIA_COLUMNS = frozenset({"dataset", "menopause", "tumor_subtype", "bilateral_mri", "acquisition_times"})
 """A table with all of these columns is taken to be MAMA-MIA's."""

@@ -39,7 +39,7 @@ def test_published_numbers() -> None:
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean cpu_demo"):
+    with pytest.raises(UserError, match="did you mean 'cpu_demo'"):
         get_preset("cpudemo")
 
 
