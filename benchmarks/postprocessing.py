@@ -26,6 +26,7 @@ from scipy import ndimage
 
 from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
 from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 from nnunet_fair.postprocessing.breast_boxes import Boxes
 from nnunet_fair.postprocessing.postprocess_case import CaseTask, run_case
 from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
@@ -175,7 +176,7 @@ def score(reference: Path, masks: Path, groups: pd.DataFrame):
         rows[path.name.removesuffix(".nii.gz")] = {"dsc": metrics.dsc, "norm_hd": metrics.norm_hd}
         empty += not arrays[1].any()
     frame = pd.DataFrame.from_dict(rows, orient="index")
-    return segmentation_score(frame["dsc"], frame["norm_hd"], groups), empty
+    return segmentation_score(ScoredCohort.of(frame, groups)), empty
 
 
 def steps(folder: Path, n_cases: int) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.subgroups.itemsets import Subgroups, subgroup_divergence
+from nnunet_fair.subgroups.divergence import subgroup_divergence
+from nnunet_fair.subgroups.itemsets import Subgroups
 from nnunet_fair.training.weights import Refresh
 
 

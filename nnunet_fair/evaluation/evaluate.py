@@ -108,7 +108,7 @@ def evaluate(
     if report.anonymise:
         names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
     result = analyse(cases, groups, analysis)
-    pictures = draw_overlays(pairing.pairs, result.scored, report, scoring, names=names)
+    pictures = draw_overlays(pairing.pairs, result.cohort.cases, report, scoring, names=names)
     settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
     document = scores_document(
         result,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.files import write_csv
+from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.group_means import group_mean_intervals
-from nnunet_fair.subgroups.itemsets import subgroup_divergence
 from nnunet_fair.subgroups.search import SubgroupOptions, find_subgroups
 from nnunet_fair.training.validation_summary import SUMMARY_FILE, validation_scores
 

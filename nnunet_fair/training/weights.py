@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.subgroups.itemsets import Subgroups, mine_subgroups, subgroup_divergence, subgroup_membership
+from nnunet_fair.subgroups.divergence import subgroup_divergence
+from nnunet_fair.subgroups.itemsets import Subgroups, mine_subgroups, subgroup_membership
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.evidence import MISSING, informed_membership, membership_probability, subgroup_evidence
 

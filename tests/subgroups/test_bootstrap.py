@@ -6,10 +6,10 @@ import pytest
 from scipy import stats
 
 from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort, group_memberships
 from nnunet_fair.evaluation.scores.score_intervals import (
     NamedIntervals,
     ScoreStatistics,
-    group_memberships,
     score_intervals,
 )
 from nnunet_fair.subgroups.bootstrap import (
@@ -18,6 +18,7 @@ from nnunet_fair.subgroups.bootstrap import (
     jackknife_weights,
     weighted_means,
 )
+from nnunet_fair.subgroups.search import SubgroupOptions
 
 VALUES = np.random.default_rng(0).beta(5, 2, 200)
 EVERYBODY = np.ones((200, 1), bool)
@@ -102,7 +103,7 @@ def _statistics(min_group: int = 10) -> ScoreStatistics:
 
 def test_statistics_with_equal_weights_are_the_score():
     found = dict(zip(_statistics().names, _statistics()(np.ones((1, 60)))[0], strict=True))
-    score = segmentation_score(pd.Series(DSC, INDEX), pd.Series(NORM_HD, INDEX), GROUPS)
+    score = segmentation_score(ScoredCohort.of(pd.DataFrame({"dsc": DSC, "norm_hd": NORM_HD}, INDEX), GROUPS))
     assert found["performance"] == pytest.approx(score.performance)
     assert found["fairness"] == pytest.approx(score.fairness)
     assert found["ranking"] == pytest.approx(score.ranking)
@@ -124,7 +125,7 @@ def test_small_groups_count_for_the_score_and_not_for_the_worst_group():
 
 
 def test_no_replicate_misses_a_group_of_one_case():
-    intervals = score_intervals(_statistics(), n_resamples=500, confidence=0.95, seed=0)
+    intervals = score_intervals(_statistics(), SubgroupOptions(n_resamples=500, confidence=0.95, seed=0))
     assert np.isfinite(intervals.values.percentile).all()
     estimate, low, high = intervals.row("mean_dsc:density=rare")
     assert estimate == low == high == pytest.approx(DSC[0])

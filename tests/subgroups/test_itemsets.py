@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.itemsets import (
     itemset_name,
     mine_subgroups,
-    subgroup_divergence,
     subgroup_membership,
     support_threshold,
 )

@@ -16,9 +16,10 @@ from scipy import stats
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
-from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, group_memberships
+from nnunet_fair.evaluation.scores.cohort import CohortGroups, scored_cases
+from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics
 from nnunet_fair.subgroups.bootstrap import Intervals, intervals_from_replicates, jackknife_weights
-from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate, find_subgroups
+from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> P
     """
     frames = [*frames_a, *frames_b]
     every = sorted(set().union(*(frame.index for frame in frames)))
-    complete = [frame.index[frame["dsc"].notna() & frame["norm_hd"].notna()] for frame in frames]
+    complete = [scored_cases(frame).index for frame in frames]
     shared = sorted(set.intersection(*(set(index) for index in complete)))
     if not shared:
         raise UserError("no case has a score in every folder of -a and -b; there is nothing to compare")
@@ -148,7 +149,7 @@ def compare_scores(
         )
     how = options.subgroups
     case_ids = pd.Index(scores.case_ids)
-    memberships = tuple(group_memberships(groups.frame, case_ids, groups.variables))
+    members = CohortGroups(groups.frame.reindex(case_ids), groups.variables, how)
     rng = np.random.default_rng(how.seed)
     weights = rng.standard_exponential((how.n_resamples, len(case_ids)))
     seeds_a = seed_weights(len(scores.dsc_a), how.n_resamples, rng)
@@ -156,7 +157,7 @@ def compare_scores(
 
     def statistics(dsc: np.ndarray, norm_hd: np.ndarray) -> list[ScoreStatistics]:
         pairs = zip(dsc, norm_hd, strict=True)
-        return [ScoreStatistics(d, h, memberships, how.min_group, options.lambda_) for d, h in pairs]
+        return [ScoreStatistics(d, h, members.memberships, how.min_group, options.lambda_) for d, h in pairs]
 
     model_a = statistics(scores.dsc_a, scores.norm_hd_a)
     model_b = statistics(scores.dsc_b, scores.norm_hd_b)
@@ -177,7 +178,7 @@ def compare_scores(
     a, b, difference = (
         NamedIntervals(names, _intervals(*parts, how, len(case_ids))) for parts in (*results, differences)
     )
-    table = _subgroup_differences(scores, groups.frame.reindex(case_ids), weights, seeds_a, seeds_b, how)
+    table = _subgroup_differences(scores, members, weights, seeds_a, seeds_b)
     return Comparison(scores, groups, a, b, difference, table, options)
 
 
@@ -204,20 +205,14 @@ DIFFERENCE_COLUMNS = (
 
 
 def _subgroup_differences(
-    scores: PairedScores,
-    groups: pd.DataFrame,
-    weights: np.ndarray,
-    seeds_a: np.ndarray,
-    seeds_b: np.ndarray,
-    how: SubgroupOptions,
+    scores: PairedScores, members: CohortGroups, weights: np.ndarray, seeds_a: np.ndarray, seeds_b: np.ndarray
 ) -> pd.DataFrame:
     """The paired difference of the mean DSC in every subgroup, the whole cohort first.
 
     p is that of Wilcoxon's signed-rank test on the cases' differences (mean over the seeds), q after correction for the
     false discovery rate over all rows.
     """
-    found = find_subgroups(groups, how)
-    membership = np.column_stack([np.ones(len(groups), bool), found.membership])
+    membership = members.subgroups.membership
     inside = membership.astype(float)
     n = membership.sum(axis=0)
     differences = scores.difference
@@ -225,34 +220,25 @@ def _subgroup_differences(
     replicates = ((weights * replicated) @ inside) / (weights @ inside)
     with np.errstate(invalid="ignore", divide="ignore"):
         left_out = (n * (differences @ inside / n) - inside * differences[:, None]) / (n - inside)
-    intervals = _intervals(differences @ inside / n, replicates, left_out, how, len(groups))
+    intervals = _intervals(differences @ inside / n, replicates, left_out, members.options, len(membership))
     ends = intervals.ends()
     ends[n < 2] = np.nan
     p = np.array([signed_rank_p(differences[column]) for column in membership.T])
-    itemsets = ((), *found.itemsets)
     norm_hd = scores.norm_hd_b.mean(axis=0) - scores.norm_hd_a.mean(axis=0)
-    return pd.DataFrame(
-        {
-            "subgroup": ["all", *found.names],
-            "attributes": [" × ".join(attribute for attribute, _ in itemset) for itemset in itemsets],
-            "kind": [("all", "group")[len(itemset)] if len(itemset) < 2 else "combination" for itemset in itemsets],
-            "n": n,
-            "share": n / len(groups),
-            "mean_dsc_a": scores.dsc_a.mean(axis=0) @ inside / n,
-            "mean_dsc_b": scores.dsc_b.mean(axis=0) @ inside / n,
-            "difference": intervals.estimate,
-            "difference_low": ends[:, 0],
-            "difference_high": ends[:, 1],
-            "p": p,
-            "q": false_discovery_rate(p),
-            "improved": ((differences[:, None] > 0) & membership).sum(axis=0),
-            "worsened": ((differences[:, None] < 0) & membership).sum(axis=0),
-            "difference_norm_hd": norm_hd @ inside / n,
-            "decides": n >= how.min_group,
-            "reason": np.where(n >= how.min_group, "", f"fewer than {how.min_group} cases: shown, decides nothing"),
-        },
-        columns=list(DIFFERENCE_COLUMNS),
+    table = members.subgroup_columns().assign(
+        share=n / len(membership),
+        mean_dsc_a=scores.dsc_a.mean(axis=0) @ inside / n,
+        mean_dsc_b=scores.dsc_b.mean(axis=0) @ inside / n,
+        difference=intervals.estimate,
+        difference_low=ends[:, 0],
+        difference_high=ends[:, 1],
+        p=p,
+        q=false_discovery_rate(p),
+        improved=((differences[:, None] > 0) & membership).sum(axis=0),
+        worsened=((differences[:, None] < 0) & membership).sum(axis=0),
+        difference_norm_hd=norm_hd @ inside / n,
     )
+    return table[list(DIFFERENCE_COLUMNS)]
 
 
 def signed_rank_p(differences: np.ndarray) -> float:

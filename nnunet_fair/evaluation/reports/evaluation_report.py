@@ -185,7 +185,7 @@ def worst_group(analysis: Analysis) -> Any:
 
 def evaluation_figures(analysis: Analysis) -> dict[str, list[Picture]]:
     """The figures of each section; an empty list where there is nothing to draw."""
-    options, scored, groups = analysis.options.subgroups, analysis.scored, analysis.groups
+    options, scored, groups = analysis.options.subgroups, analysis.cohort.cases, analysis.cohort.groups
     single = analysis.subgroups[analysis.subgroups["kind"] == "group"]
     own = single[single["attributes"].isin(groups.variables)]
     names = ", ".join(groups.variables)
@@ -202,7 +202,7 @@ def evaluation_figures(analysis: Analysis) -> dict[str, list[Picture]]:
             for metric in ("dsc", "norm_hd")
         ]
     for first, second in heatmap_pairs(groups.variables):
-        both = groups.frame[[first, second]].reindex(scored.index).notna().all(axis=1)
+        both = groups.frame[[first, second]].notna().all(axis=1)
         if not both.any():
             continue
         for metric in ("dsc", "norm_hd"):

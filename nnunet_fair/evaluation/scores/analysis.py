@@ -17,13 +17,8 @@ from nnunet_fair.evaluation.scores.challenge_score import (
     ranking_score,
     segmentation_score,
 )
-from nnunet_fair.evaluation.scores.score_intervals import (
-    GroupMembership,
-    NamedIntervals,
-    ScoreStatistics,
-    group_memberships,
-    score_intervals,
-)
+from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
+from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, score_intervals
 from nnunet_fair.evaluation.scores.subgroup_table import is_failure, subgroup_table
 from nnunet_fair.files import plain
 from nnunet_fair.subgroups.search import SubgroupOptions
@@ -51,6 +46,7 @@ class Analysis:
     Attributes:
         cases: the per-case table, indexed by case ID.
         groups: the cases' groups.
+        cohort: the cases that have a score, with their groups.
         score: the challenge's Task 1 score.
         intervals: the headline's intervals.
         subgroups: the subgroup table.
@@ -62,6 +58,7 @@ class Analysis:
 
     cases: pd.DataFrame
     groups: CaseGroups
+    cohort: ScoredCohort
     score: SegmentationScore
     intervals: NamedIntervals
     subgroups: pd.DataFrame
@@ -69,11 +66,6 @@ class Analysis:
     sizes: pd.DataFrame
     options: AnalysisOptions
     warnings: tuple[str, ...]
-
-    @property
-    def scored(self) -> pd.DataFrame:
-        """The cases that have both metrics of the score."""
-        return self.cases[self.cases["dsc"].notna() & self.cases["norm_hd"].notna()]
 
 
 def analyse(cases: pd.DataFrame, groups: CaseGroups, options: AnalysisOptions) -> Analysis:
@@ -87,44 +79,25 @@ def analyse(cases: pd.DataFrame, groups: CaseGroups, options: AnalysisOptions) -
     Returns:
         The analysis.
     """
-    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
-    variables, min_group = list(groups.variables), options.subgroups.min_group
-    score = segmentation_score(cases["dsc"], cases["norm_hd"], groups.frame[variables], lambda_=options.lambda_)
-    statistics = ScoreStatistics(
-        scored["dsc"].to_numpy(dtype=float),
-        scored["norm_hd"].to_numpy(dtype=float),
-        tuple(group_memberships(groups.frame, scored.index, variables)),
-        min_group,
-        options.lambda_,
-    )
-    intervals = score_intervals(
-        statistics,
-        n_resamples=options.subgroups.n_resamples,
-        confidence=options.subgroups.confidence,
-        seed=options.subgroups.seed,
-    )
+    cohort = ScoredCohort.of(cases, groups.frame, groups.variables, options.subgroups)
+    score = segmentation_score(cohort, lambda_=options.lambda_)
     return Analysis(
         cases=cases,
         groups=groups,
+        cohort=cohort,
         score=score,
-        intervals=intervals,
-        subgroups=subgroup_table(cases, groups.frame, options.subgroups),
-        beyond=beyond_means(cases, groups.frame, variables, min_group=min_group),
-        sizes=size_table(cases, groups.frame, variables, min_group=min_group),
+        intervals=score_intervals(ScoreStatistics.of(cohort, options.lambda_), options.subgroups),
+        subgroups=subgroup_table(cohort),
+        beyond=beyond_means(cohort),
+        sizes=size_table(cohort),
         options=options,
-        warnings=tuple(_warnings(cases, groups, score, statistics, options)),
+        warnings=tuple(_warnings(cases, groups, score, cohort)),
     )
 
 
-def _warnings(
-    cases: pd.DataFrame,
-    groups: CaseGroups,
-    score: SegmentationScore,
-    statistics: ScoreStatistics,
-    options: AnalysisOptions,
-) -> list[str]:
+def _warnings(cases: pd.DataFrame, groups: CaseGroups, score: SegmentationScore, cohort: ScoredCohort) -> list[str]:
     """What a reader must know before the numbers."""
-    min_group = options.subgroups.min_group
+    min_group = cohort.groups.options.min_group
     sentences = []
     missing, unscored = (cases["status"] == MISSING_PREDICTION).sum(), (cases["status"] == NOT_SCORED).sum()
     if missing:
@@ -148,7 +121,7 @@ def _warnings(
         for name, entry in score.by_variable.items()
         if entry.n_groups == 1
     ]
-    hanging = [text for entry in statistics.variables if (text := _small_extremes(entry, statistics.dsc, min_group))]
+    hanging = [text for entry in cohort.groups.memberships if (text := _small_extremes(entry, cohort.dsc, min_group))]
     if hanging:
         sentences.append(
             f"The official DSC gap hangs on groups with fewer than {min_group} cases: {'; '.join(hanging)}. The "
@@ -179,7 +152,7 @@ def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
         Plain data: the scores, gaps, intervals, failures, the λ curve, measures beyond means, warnings.
     """
     score, options = analysis.score, analysis.options
-    scored = analysis.scored
+    scored = analysis.cohort.cases
     document = {
         "performance": score.performance,
         "fairness": score.fairness,

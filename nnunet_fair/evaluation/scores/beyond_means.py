@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.evaluation.scores.score_intervals import GroupMembership, group_memberships
+from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
 
 N_SIZE_STRATA = 3
 
@@ -18,17 +16,11 @@ BEYOND_MEANS_COLUMNS = (
 )
 
 
-def beyond_means(
-    cases: pd.DataFrame, groups: pd.DataFrame, variables: Sequence[str], *, min_group: int
-) -> pd.DataFrame:
+def beyond_means(cohort: ScoredCohort) -> pd.DataFrame:
     """Fairness measures of the DSC for each variable, over its groups of at least ``min_group`` cases.
 
     Args:
-        cases: table of shape (n_cases, ≥ 3) indexed by case ID with ``dsc``, ``norm_hd`` and
-            ``volume_reference_mm3``; cases without a score are left out.
-        groups: table of shape (n_cases_with_metadata, n_attributes), indexed by case ID; NaN where unknown.
-        variables: columns of ``groups``.
-        min_group: smaller groups are left out.
+        cohort: the scored cases, with ``volume_reference_mm3``.
 
     Returns:
         Table with one row a variable that has two such groups:
@@ -39,12 +31,11 @@ def beyond_means(
         size_stratified_gap, the gap that remains between groups standardised to one distribution of tumour size
         (:func:`size_stratified_gap`), and the number of size strata it could use.
     """
-    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
-    dsc = scored["dsc"].to_numpy(dtype=float)
-    strata = size_strata(scored["volume_reference_mm3"])
+    dsc = cohort.dsc
+    strata = size_strata(cohort.cases["volume_reference_mm3"])
     rows = []
-    for entry in group_memberships(groups, scored.index, variables):
-        kept = np.flatnonzero(entry.n >= min_group)
+    for entry in cohort.groups.memberships:
+        kept = np.flatnonzero(entry.n >= cohort.groups.options.min_group)
         if len(kept) < 2:
             continue
         members = [dsc[entry.membership[:, column]] for column in kept]
@@ -117,27 +108,23 @@ def size_stratified_gap(dsc: np.ndarray, membership: np.ndarray, strata: np.ndar
     return float(np.ptp(np.average(gaps_of, axis=0, weights=shares))), len(shares)
 
 
-def size_table(cases: pd.DataFrame, groups: pd.DataFrame, variables: Sequence[str], *, min_group: int) -> pd.DataFrame:
+def size_table(cohort: ScoredCohort) -> pd.DataFrame:
     """Mean DSC of each group inside each tumour-size stratum, and the gap there.
 
     Args:
-        cases: as in :func:`beyond_means`.
-        groups: as in :func:`beyond_means`.
-        variables: columns of ``groups``.
-        min_group: a group with fewer cases in the whole cohort is left out.
+        cohort: as in :func:`beyond_means`; a group with fewer than ``min_group`` cases in the whole cohort is left out.
 
     Returns:
         Table with one row a variable and stratum in which two groups have cases: variable, stratum (1 the smallest
         tumours), volume_from_mm3, volume_to_mm3, n, worst_group, worst_group_dsc, best_group, best_group_dsc, gap_dsc.
     """
-    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
-    strata = size_strata(scored["volume_reference_mm3"])
-    dsc = scored["dsc"].to_numpy(dtype=float)
+    volumes, min_group = cohort.cases["volume_reference_mm3"], cohort.groups.options.min_group
+    strata = size_strata(volumes)
     rows = [
         {**row, "stratum": stratum + 1}
-        for entry in group_memberships(groups, scored.index, variables)
+        for entry in cohort.groups.memberships
         for stratum in range(strata.max(initial=-1) + 1)
-        if (row := _size_row(entry, dsc, scored["volume_reference_mm3"], strata == stratum, min_group)) is not None
+        if (row := _size_row(entry, cohort.dsc, volumes, strata == stratum, min_group)) is not None
     ]
     return pd.DataFrame(rows, columns=list(SIZE_COLUMNS))
 

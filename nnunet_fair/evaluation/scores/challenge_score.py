@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 
 CHALLENGE_LAMBDA = 0.5
 
@@ -71,27 +72,21 @@ def ranking_score(performance: float, fairness: float, lambda_: float = CHALLENG
     return (1 - lambda_) * performance + lambda_ * fairness
 
 
-def segmentation_score(
-    dsc: pd.Series, norm_hd: pd.Series, groups: pd.DataFrame, *, lambda_: float = CHALLENGE_LAMBDA
-) -> SegmentationScore:
+def segmentation_score(cohort: ScoredCohort, *, lambda_: float = CHALLENGE_LAMBDA) -> SegmentationScore:
     """The Task 1 score.
 
     Args:
-        dsc: of shape (n_cases,), indexed by case ID; NaN where a case has no score (left out everywhere).
-        norm_hd: of shape (n_cases,), indexed by case ID.
-        groups: table of shape (n_cases_with_metadata, n_variables), indexed by case ID; NaN where unknown. Cases
-            without a row enter the performance and no group.
+        cohort: the scored cases; those without a group enter the performance and no group.
         lambda_: weight of the fairness in the ranking, in [0, 1].
 
     Returns:
         The score.
     """
-    scored = (dsc.notna() & norm_hd.notna()).to_numpy()
-    dsc, norm_hd = dsc[scored].astype(float), norm_hd[scored].astype(float)
+    dsc, norm_hd = cohort.cases["dsc"].astype(float), cohort.cases["norm_hd"].astype(float)
     by_variable: dict[str, FairnessOfVariable] = {}
     uncomputable = []
-    for variable in groups.columns:
-        group_of_case = groups[variable].reindex(dsc.index)
+    for variable in cohort.groups.variables:
+        group_of_case = cohort.groups.frame[variable]
         if not group_of_case.notna().any():
             uncomputable.append(str(variable))
             continue

@@ -19,7 +19,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.scores.challenge_score import CHALLENGE_LAMBDA
-from nnunet_fair.evaluation.scores.score_intervals import GroupMembership, group_memberships
+from nnunet_fair.evaluation.scores.cohort import GroupMembership, group_memberships
 from nnunet_fair.subgroups.bootstrap import weighted_means
 
 

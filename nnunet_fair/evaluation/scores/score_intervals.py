@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from nnunet_fair.evaluation.scores.challenge_score import CHALLENGE_LAMBDA, ranking_score
-from nnunet_fair.metadata.group_order import ordered_groups
+from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
 from nnunet_fair.subgroups.bootstrap import Intervals, bootstrap_intervals, weighted_means
+from nnunet_fair.subgroups.search import SubgroupOptions
 
 PER_VARIABLE = (
     *("fairness", "gap_dsc", "gap_norm_hd"),
@@ -30,47 +29,6 @@ ACROSS_VARIABLES = {
 
 
 @dataclass(frozen=True)
-class GroupMembership:
-    """The groups of one variable as a matrix.
-
-    Attributes:
-        variable: the variable's name.
-        names: group names in their order, of length n_groups.
-        membership: bool array of shape (n_cases, n_groups).
-    """
-
-    variable: str
-    names: tuple[str, ...]
-    membership: np.ndarray
-
-    @property
-    def n(self) -> np.ndarray:
-        """Number of cases of each group, shape (n_groups,)."""
-        return self.membership.sum(axis=0)
-
-
-def group_memberships(groups: pd.DataFrame, case_ids: pd.Index, variables: Sequence[str]) -> list[GroupMembership]:
-    """The groups of each variable that has any.
-
-    Args:
-        groups: table of shape (n_cases_with_metadata, n_attributes), indexed by case ID.
-        case_ids: the cases, of length n_cases.
-        variables: columns of ``groups``.
-
-    Returns:
-        One entry a variable with at least one group among the cases.
-    """
-    entries = []
-    for variable in variables:
-        values = groups[variable].reindex(case_ids)
-        names = tuple(ordered_groups(values.dropna().unique()))
-        if names:
-            membership = np.stack([(values == name).to_numpy(dtype=bool, na_value=False) for name in names], axis=1)
-            entries.append(GroupMembership(variable, names, membership))
-    return entries
-
-
-@dataclass(frozen=True)
 class ScoreStatistics:
     """The headline's statistics as a function of case weights.
 
@@ -87,6 +45,12 @@ class ScoreStatistics:
     variables: tuple[GroupMembership, ...]
     min_group: int
     lambda_: float = CHALLENGE_LAMBDA
+
+    @classmethod
+    def of(cls, cohort: ScoredCohort, lambda_: float = CHALLENGE_LAMBDA) -> ScoreStatistics:
+        """The statistics of a cohort."""
+        groups = cohort.groups
+        return cls(cohort.dsc, cohort.norm_hd, groups.memberships, groups.options.min_group, lambda_)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -169,19 +133,21 @@ class NamedIntervals:
         return float(self.values.estimate[position]), float(low), float(high)
 
 
-def score_intervals(statistics: ScoreStatistics, *, n_resamples: int, confidence: float, seed: int) -> NamedIntervals:
+def score_intervals(statistics: ScoreStatistics, options: SubgroupOptions) -> NamedIntervals:
     """Intervals of every headline statistic from one set of replicates.
 
     Args:
         statistics: the statistics.
-        n_resamples: number of replicates.
-        confidence: coverage, in (0, 1).
-        seed: seed of the replicates.
+        options: number of replicates, confidence and seed.
 
     Returns:
         The intervals by name.
     """
     intervals = bootstrap_intervals(
-        statistics, len(statistics.dsc), n_resamples=n_resamples, confidence=confidence, seed=seed
+        statistics,
+        len(statistics.dsc),
+        n_resamples=options.n_resamples,
+        confidence=options.confidence,
+        seed=options.seed,
     )
     return NamedIntervals(statistics.names, intervals)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.group_means import group_mean_intervals
-from nnunet_fair.subgroups.itemsets import Subgroups, subgroup_divergence
-from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate, find_subgroups
+from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate
 
 
-def subgroup_table(cases: pd.DataFrame, groups: pd.DataFrame, options: SubgroupOptions) -> pd.DataFrame:
+def subgroup_table(cohort: ScoredCohort) -> pd.DataFrame:
     """Describe every subgroup.
 
     Args:
-        cases: table of shape (n_cases, ≥ 3) indexed by case ID with ``dsc``, ``norm_hd`` and ``hd95_mm``; cases
-            without a score are left out.
-        groups: table of shape (n_cases_with_metadata, n_attributes), indexed by case ID; NaN where unknown.
-        options: how.
+        cohort: the scored cases, with ``hd95_mm``.
 
     Returns:
         Table with one row a subgroup, the whole cohort first: subgroup, attributes (joined by `` × ``), kind
@@ -26,35 +24,23 @@ def subgroup_table(cases: pd.DataFrame, groups: pd.DataFrame, options: SubgroupO
         divergence (of the mean DSC from the cohort's), t and p (Welch, against the cases outside the subgroup), q
         (p after false-discovery-rate correction over all rows), divergence_norm_hd, decides and reason.
     """
-    scored = cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
-    groups = groups.reindex(scored.index)
-    found = find_subgroups(groups, options)
-    dsc, norm_hd = scored["dsc"].to_numpy(dtype=float), scored["norm_hd"].to_numpy(dtype=float)
-
-    everybody = Subgroups(
-        found.case_ids, ((), *found.itemsets), np.column_stack([np.ones(len(scored), bool), found.membership])
-    )
-    table = subgroup_divergence(everybody, dsc).rename(columns={"support": "share", "mean_score": "mean_dsc"})
-    table["divergence_norm_hd"] = subgroup_divergence(everybody, norm_hd)["divergence"]
+    subgroups, options = cohort.groups.subgroups, cohort.groups.options
+    table = cohort.groups.subgroup_columns().drop(columns="n")
+    divergence = subgroup_divergence(subgroups, cohort.dsc).drop(columns="subgroup")
+    table = table.join(divergence.rename(columns={"support": "share", "mean_score": "mean_dsc"}))
+    table["divergence_norm_hd"] = subgroup_divergence(subgroups, cohort.norm_hd)["divergence"]
     table["q"] = false_discovery_rate(table["p"].to_numpy())
-    table["attributes"] = [" × ".join(attribute for attribute, _ in itemset) for itemset in everybody.itemsets]
-    table["kind"] = [("all", "group")[len(i)] if len(i) < 2 else "combination" for i in everybody.itemsets]
-    descriptions = [_describe(scored[inside], options) for inside in everybody.membership.T]
+    descriptions = [_describe(cohort.cases[inside], options) for inside in subgroups.membership.T]
     table = table.join(pd.DataFrame(descriptions, index=table.index))
-    for metric, values in (("dsc", dsc), ("norm_hd", norm_hd)):
+    for metric, values in (("dsc", cohort.dsc), ("norm_hd", cohort.norm_hd)):
         means = group_mean_intervals(
             values,
-            everybody.membership,
+            subgroups.membership,
             n_resamples=options.n_resamples,
             confidence=options.confidence,
             seed=options.seed,
         )
         table[f"mean_{metric}_low"], table[f"mean_{metric}_high"] = means.low, means.high
-    table["decides"] = table["n"] >= options.min_group
-    table["reason"] = [
-        "" if decides else f"fewer than {options.min_group} cases: shown, decides nothing"
-        for decides in table["decides"]
-    ]
     return table[list(SUBGROUP_COLUMNS)]
 
 

@@ -25,6 +25,7 @@ from nnunet_fair.evaluation.comparison.paired_differences import (
 from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 from nnunet_fair.subgroups.search import SubgroupOptions
 
 N = 60
@@ -69,8 +70,8 @@ def test_no_case_in_common_is_refused():
 
 def test_differences_are_those_of_the_scores():
     found = _compare([BASE], [_shifted(0.1, -0.02)])
-    before = segmentation_score(_frame(BASE)["dsc"], _frame(BASE)["norm_hd"], GROUPS.frame)
-    after = segmentation_score(_frame(_shifted(0.1, -0.02))["dsc"], _frame(BASE)["norm_hd"], GROUPS.frame)
+    before = segmentation_score(ScoredCohort.of(_frame(BASE), GROUPS.frame))
+    after = segmentation_score(ScoredCohort.of(_frame(_shifted(0.1, -0.02)), GROUPS.frame))
     for name in ("performance", "fairness", "ranking"):
         expected = getattr(after, name) - getattr(before, name)
         assert found.difference.row(name)[0] == pytest.approx(expected, abs=1e-12)

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from nnunet_fair.evaluation.scores.beyond_means import beyond_means, size_strata, size_stratified_gap, size_table
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+from nnunet_fair.subgroups.search import SubgroupOptions
 
 # Group x: DSC 0.2, 0.4; y: 0.6, 0.6; z: 0.9 (one case).
 CASES = pd.DataFrame(
@@ -18,8 +20,12 @@ CASES = pd.DataFrame(
 GROUPS = pd.DataFrame({"v": list("xxyyz")}, list("abcde"))
 
 
+def _cohort(*, min_group: int) -> ScoredCohort:
+    return ScoredCohort.of(CASES, GROUPS, options=SubgroupOptions(min_group=min_group))
+
+
 def test_measures_by_hand():
-    row = beyond_means(CASES, GROUPS, ["v"], min_group=1).iloc[0]
+    row = beyond_means(_cohort(min_group=1)).iloc[0]
     assert (row["worst_group"], row["best_group"], row["n_groups"]) == ("x", "z", 3)
     assert row["gap_dsc"] == pytest.approx(0.6)
     assert row["max_performance_gap"] == pytest.approx((0.6 + 0.3 + 0.0) / 3)
@@ -31,9 +37,9 @@ def test_measures_by_hand():
 
 
 def test_small_groups_are_left_out():
-    row = beyond_means(CASES, GROUPS, ["v"], min_group=2).iloc[0]
+    row = beyond_means(_cohort(min_group=2)).iloc[0]
     assert (row["best_group"], row["n_groups"]) == ("y", 2) and row["gap_dsc"] == pytest.approx(0.3)
-    assert beyond_means(CASES, GROUPS, ["v"], min_group=3).empty
+    assert beyond_means(_cohort(min_group=3)).empty
 
 
 def test_size_explains_a_gap():
@@ -62,10 +68,10 @@ def test_strata_are_thirds_and_empty_references_have_none():
 
 def test_size_table_by_hand():
     # Thirds by volume: {a, b} hold x only, {c} y only, {d, e} y and z.
-    table = size_table(CASES, GROUPS, ["v"], min_group=1)
+    table = size_table(_cohort(min_group=1))
     assert len(table) == 1 and table.loc[0, "n"] == 2
     row = table.iloc[0]
     assert (row["worst_group"], row["best_group"], row["stratum"]) == ("y", "z", 3)
     assert row["gap_dsc"] == pytest.approx(0.3)
     assert (row["volume_from_mm3"], row["volume_to_mm3"]) == (20.0, 30.0)
-    assert size_table(CASES, GROUPS, ["v"], min_group=2).empty
+    assert size_table(_cohort(min_group=2)).empty

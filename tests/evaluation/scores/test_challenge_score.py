@@ -7,13 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_fair.evaluation.scores.challenge_score import ranking_score, segmentation_score
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+
+
+def _score(dsc: pd.Series, norm_hd: pd.Series, groups: pd.DataFrame, **options):
+    return segmentation_score(ScoredCohort.of(pd.DataFrame({"dsc": dsc, "norm_hd": norm_hd}), groups), **options)
 
 
 def test_score_by_hand():
     index = ["a", "b", "c", "d"]
     dsc, norm_hd = pd.Series([0.8, 0.6, 0.4, 0.2], index), pd.Series([0.0, 0.1, 0.2, 1.0], index)
     groups = pd.DataFrame({"age": ["0-40", "0-40", "71+", "71+"], "density": ["a", "b", "a", None]}, index)
-    score = segmentation_score(dsc, norm_hd, groups)
+    score = _score(dsc, norm_hd, groups)
     assert score.performance == pytest.approx(0.5 * (0.5 + 1 - 0.325))
     assert score.by_variable["age"].gap_dsc == pytest.approx(0.4)
     assert score.by_variable["age"].gap_norm_hd == pytest.approx(0.55)
@@ -34,7 +39,7 @@ def test_score_equals_the_definition(challenge_reference, seed, n_cases, weight)
     index = [f"case {i}" for i in range(n_cases)]
     # The groups come in another order than the scores: look-up is by case ID.
     groups = pd.DataFrame(names, index).iloc[rng.permutation(n_cases)]
-    score = segmentation_score(pd.Series(dsc, index), pd.Series(norm_hd, index), groups, lambda_=weight)
+    score = _score(pd.Series(dsc, index), pd.Series(norm_hd, index), groups, lambda_=weight)
     performance, by_variable, fairness, ranking = challenge_reference.task1(
         dsc.tolist(), norm_hd.tolist(), names, weight
     )
@@ -45,7 +50,7 @@ def test_score_equals_the_definition(challenge_reference, seed, n_cases, weight)
 
 
 def test_cases_without_metadata_count_for_performance_only():
-    score = segmentation_score(
+    score = _score(
         pd.Series([1.0, 0.0], ["a", "b"]), pd.Series([0.0, 1.0], ["a", "b"]), pd.DataFrame({"age": ["x"]}, ["a"])
     )
     assert score.performance == 0.5 and score.fairness == 1.0 and score.by_variable["age"].n_missing == 1
@@ -53,7 +58,7 @@ def test_cases_without_metadata_count_for_performance_only():
 
 def test_unscored_cases_are_left_out():
     index = ["a", "b", "c"]
-    score = segmentation_score(
+    score = _score(
         pd.Series([0.5, np.nan, 0.7], index), pd.Series([0.1, 0.2, 0.1], index), pd.DataFrame({"v": list("xxy")}, index)
     )
     assert score.n_cases == 2 and score.mean_dsc == pytest.approx(0.6)
@@ -63,12 +68,12 @@ def test_unscored_cases_are_left_out():
 def test_variable_without_values_is_named_and_left_out():
     index = ["a", "b"]
     groups = pd.DataFrame({"age": ["x", "y"], "density": [None, None]}, index)
-    score = segmentation_score(pd.Series([0.5, 0.7], index), pd.Series([0.0, 0.0], index), groups)
+    score = _score(pd.Series([0.5, 0.7], index), pd.Series([0.0, 0.0], index), groups)
     assert score.uncomputable == ("density",) and score.fairness == pytest.approx(0.9)
 
 
 def test_no_variable_at_all_has_no_fairness():
-    score = segmentation_score(pd.Series([0.5], ["a"]), pd.Series([0.0], ["a"]), pd.DataFrame({"v": [None]}, ["a"]))
+    score = _score(pd.Series([0.5], ["a"]), pd.Series([0.0], ["a"]), pd.DataFrame({"v": [None]}, ["a"]))
     assert np.isnan(score.fairness) and np.isnan(score.ranking) and score.performance == 0.75
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.scores.cohort import group_memberships
 from nnunet_fair.evaluation.scores.pcr_score import PcrStatistics, pcr_ranking, pcr_score
-from nnunet_fair.evaluation.scores.score_intervals import group_memberships
 
 INDEX = [f"c{i}" for i in range(8)]
 TRUTH = pd.Series([True, True, True, True, False, False, False, False], INDEX)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 from nnunet_fair.evaluation.scores.subgroup_table import (
     SUBGROUP_COLUMNS,
     SubgroupOptions,
@@ -26,11 +27,17 @@ CASES = pd.DataFrame(
     INDEX,
 )
 OPTIONS = SubgroupOptions(n_resamples=300)
-TABLE = subgroup_table(CASES, GROUPS, OPTIONS).set_index("subgroup")
+
+
+def _table(cases: pd.DataFrame, groups: pd.DataFrame, options: SubgroupOptions = OPTIONS) -> pd.DataFrame:
+    return subgroup_table(ScoredCohort.of(cases, groups, options=options))
+
+
+TABLE = _table(CASES, GROUPS).set_index("subgroup")
 
 
 def test_columns_and_rows():
-    table = subgroup_table(CASES, GROUPS, OPTIONS)
+    table = _table(CASES, GROUPS)
     assert list(table.columns) == list(SUBGROUP_COLUMNS)
     assert table["subgroup"][0] == "all" and table["n"][0] == 80
     assert table["subgroup"][1:6].tolist() == ["age=old", "age=young", "site=a=b", "site=c", "site=rare"]
@@ -62,7 +69,7 @@ def test_small_group_is_shown_and_decides_nothing():
 
 def test_failures_and_infinite_distances_are_counted_not_hidden():
     cases = pd.DataFrame({"dsc": [0.0, 0.05, 0.1, 0.9], "norm_hd": [1, 1, 0.1, 0], "hd95_mm": [np.inf, np.inf, 3, 1]})
-    table = subgroup_table(cases, pd.DataFrame({"v": ["x"] * 4}), SubgroupOptions(n_resamples=20)).set_index("subgroup")
+    table = _table(cases, pd.DataFrame({"v": ["x"] * 4}), SubgroupOptions(n_resamples=20)).set_index("subgroup")
     assert table.loc["v=x", "failures"] == 2 and table.loc["v=x", "failure_rate"] == 0.5
     assert table.loc["v=x", "median_hd95_mm"] == np.inf
 
@@ -70,7 +77,7 @@ def test_failures_and_infinite_distances_are_counted_not_hidden():
 def test_unscored_cases_and_missing_values_are_in_no_group():
     cases = CASES.copy()
     cases.loc["c0", "dsc"] = np.nan
-    table = subgroup_table(cases, GROUPS, OPTIONS).set_index("subgroup")
+    table = _table(cases, GROUPS).set_index("subgroup")
     assert table.loc["all", "n"] == 79 and table.loc["age=old", "n"] == 29
     assert table.loc["age=old", "n"] + table.loc["age=young", "n"] == 74
 
@@ -78,7 +85,7 @@ def test_unscored_cases_and_missing_values_are_in_no_group():
 @pytest.mark.parametrize("n_cases", [1, 2])
 def test_one_or_two_cases(n_cases):
     cases, groups = CASES[:n_cases], GROUPS[:n_cases]
-    table = subgroup_table(cases, groups, OPTIONS)
+    table = _table(cases, groups)
     assert table["n"].max() == n_cases and table["p"].isna().all() and not table["decides"].any()
 
 
