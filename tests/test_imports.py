@@ -31,7 +31,7 @@ ALLOWED = {
         *("masks", "metadata", "subgroups"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),
     },
-    "sharing": {"metadata", "masks", "training", "dataset_conversion", "postprocessing", "prediction"},
+    "sharing": {"metadata", "masks", "subgroups", "training", "dataset_conversion", "postprocessing", "prediction"},
 }
 """The rooms each room may import; commands, demo and doctor may import all of them, and nothing imports those."""
 HEAVY = {"torch", "nnunetv2"}

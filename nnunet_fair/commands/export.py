@@ -37,10 +37,18 @@ def run(args: argparse.Namespace) -> int:
         print(f"removed {line}" if not line.startswith("left behind") else line)
     searched = export.secrets
     print(
-        f"searched {export.n_files} files for {len(searched.case_ids)} case IDs, {len(searched.values)} metadata "
-        "values and paths of this machine: none is inside"
+        f"searched {export.n_files} files for {len(searched.case_ids) + len(searched.short_ids)} case IDs, "
+        f"{len(searched.values)} metadata values and paths of this machine: none is inside, but for the groups below"
     )
-    if searched.n_too_short:
-        print(f"{searched.n_too_short} case IDs are too short to be told from chance and were not searched for")
+    if searched.short_ids:
+        print(
+            f"  {len(searched.short_ids)} of the case IDs are short or small numbers: they were looked for as whole "
+            "words of texts, not inside words, among numbers or in the weights"
+        )
+    print("  values of three characters or fewer were not looked for, nor what fair_cases.csv does not have")
+    for group in export.published or ("none",):
+        print(f"the model card names, of 5 cases or more each: {group}")
+    for sentence in export.unpublished:
+        print(sentence)
     print(f"wrote {export.path} (trainer {export.trainer}) and {export.card}")
     return 0

@@ -6,17 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.prediction.model import TrainedModel
+from nnunet_fair.subgroups.disclosure import MIN_CASES
+from nnunet_fair.subgroups.group_means import group_mean_intervals
 from nnunet_fair.training.validation_summary import SUMMARY_FILE, validation_scores
-
-N_RESAMPLES = 2000
-CONFIDENCE = 0.95
-# Statistics of fewer patients than this could be traced back to them, so they are not published.
-MIN_GROUP = 5
 
 
 @dataclass(frozen=True)
@@ -59,41 +55,35 @@ def read_cross_validation(model: TrainedModel) -> CrossValidation:
 
 
 def subgroup_scores(dsc: pd.Series, groups: pd.DataFrame) -> pd.DataFrame:
-    """Mean DSC of the cohort and of every group of every attribute, with bootstrap intervals.
+    """Mean DSC of the cohort and of every group of every attribute, with the intervals a report gives them.
 
     Args:
-        dsc: scores indexed by case ID; NaN is left out.
-        groups: table of shape (n_cases, n_attributes) indexed by case ID, NaN where unknown.
+        dsc: scores indexed by case ID, sorted; NaN is left out.
+        groups: table of shape (n_cases, n_attributes) indexed by case ID, NaN where unknown: groups that may be
+            published, see :func:`nnunet_fair.subgroups.disclosure.publishable_groups`.
 
     Returns:
         Table with ``attribute`` ('' for the whole cohort), ``group``, ``n`` (scored cases), ``mean``, ``low`` and
-        ``high`` (BCa bootstrap, 95 %); the scores are NaN for groups of fewer than five cases.
+        ``high`` (95 %); the scores are NaN for groups of fewer than five cases.
     """
     scored = dsc.dropna()
-    rows = [("", "all cases", scored)]
+    groups = groups.reindex(scored.index)
+    sets = [("", "all cases", np.ones(len(scored), dtype=bool))]
     for attribute in groups.columns:
-        column = groups[attribute].reindex(scored.index)
-        rows += [(attribute, str(group), scored[column == group]) for group in ordered_groups(column.dropna().unique())]
-    return pd.DataFrame(
-        [
-            {"attribute": attribute, "group": group, "n": len(values), **_mean_interval(values)}
-            for attribute, group, values in rows
-        ]
+        column = groups[attribute]
+        names = ordered_groups(column.dropna().unique())
+        sets += [(attribute, str(name), (column == name).to_numpy(dtype=bool, na_value=False)) for name in names]
+    membership = np.column_stack([inside for _, _, inside in sets])
+    means = group_mean_intervals(scored.to_numpy(dtype=float), membership, min_cases=MIN_CASES)
+    table = pd.DataFrame(
+        {
+            "attribute": [attribute for attribute, _, _ in sets],
+            "group": [group for _, group, _ in sets],
+            "n": means.n,
+            "mean": means.mean,
+            "low": means.low,
+            "high": means.high,
+        }
     )
-
-
-def _mean_interval(values: pd.Series) -> dict[str, float]:
-    if len(values) < MIN_GROUP:
-        return dict.fromkeys(("mean", "low", "high"), float("nan"))
-    mean = float(values.mean())
-    if values.nunique() == 1:  # the bootstrap of a constant has no spread to correct
-        return {"mean": mean, "low": mean, "high": mean}
-    interval = stats.bootstrap(
-        (values.to_numpy(),),
-        np.mean,
-        n_resamples=N_RESAMPLES,
-        confidence_level=CONFIDENCE,
-        vectorized=True,
-        random_state=np.random.default_rng(0),  # the name SciPy before 1.15 knows, and later versions take too
-    ).confidence_interval
-    return {"mean": mean, "low": float(interval.low), "high": float(interval.high)}
+    table.loc[table["n"] < MIN_CASES, "mean"] = np.nan
+    return table

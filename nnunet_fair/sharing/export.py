@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import zipfile
 from collections.abc import Sequence
@@ -25,8 +26,10 @@ from nnunet_fair.sharing.checkpoint import (
     load_checkpoint,
 )
 from nnunet_fair.sharing.cross_validation import read_cross_validation, subgroup_scores
-from nnunet_fair.sharing.model_card import CARD_FILE, CardRecords, model_card
-from nnunet_fair.sharing.privacy import Secrets, check_archive, collect_secrets, training_cases
+from nnunet_fair.sharing.model_card import CARD_FILE, CardRecords, model_card, published_groups
+from nnunet_fair.sharing.privacy import check_archive, find_in_texts
+from nnunet_fair.sharing.secrets import Secrets, collect_secrets, training_cases
+from nnunet_fair.subgroups.disclosure import MIN_CASES, publishable_groups
 
 # Of a fold's folder only these two kinds of file travel: the checkpoint and nnU-Net's curves of losses and scores.
 _CURVES = "progress.png"
@@ -43,6 +46,8 @@ class Export:
         n_files: files in the zip, all of them searched.
         removed: what was taken out or left out, one sentence each.
         secrets: what was searched for.
+        published: the groups of patients that the card names, as ``attribute: group``.
+        unpublished: what the card does not show of the metadata and why, one sentence an attribute.
     """
 
     path: Path
@@ -51,6 +56,8 @@ class Export:
     n_files: int
     removed: tuple[str, ...]
     secrets: Secrets
+    published: tuple[str, ...]
+    unpublished: tuple[str, ...]
 
 
 def export_model(
@@ -81,18 +88,55 @@ def export_model(
     trained_with, plans_name, _ = models[0].folder.name.split("__")
     trainer = trained_with if keep_trainer else STOCK_TRAINER
     removed: list[str] = []
-    cards = []
+    records: list[CardRecords] = []
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for model in models:
                 inside = f"{name}/{trainer}__{plans_name}__{model.configuration}"
-                cards.append(_add_model(archive, inside, model, trainer, keep_trainer, removed))
+                records.append(_add_model(archive, inside, model, trainer, keep_trainer, removed))
         allowed = {text for model in models for text in _names(model.dataset)}
         n_files = check_archive(temporary, secrets, allowed=allowed)
+        # The card consists of its records and of sentences and numbers of this program: the records are searched.
+        for record in records:
+            _check_records(record, secrets, allowed)
     card = target.parent / CARD_FILE
-    write_text("\n".join(cards), card)
-    return Export(target, card, trainer, n_files, tuple(dict.fromkeys(removed)), secrets)
+    write_text("\n".join(model_card(record) for record in records), card)
+    groups = [record.groups for record in records if record.groups is not None]
+    return Export(
+        path=target,
+        card=card,
+        trainer=trainer,
+        n_files=n_files,
+        removed=tuple(dict.fromkeys(removed)),
+        secrets=secrets,
+        published=tuple(dict.fromkeys(text for record in records for text in published_groups(record))),
+        unpublished=tuple(dict.fromkeys(sentence for entry in groups for sentence in entry.sentences)),
+    )
+
+
+def _check_records(records: CardRecords, secrets: Secrets, allowed: set[str]) -> None:
+    """Search what the card is made from.
+
+    Raises:
+        UserError: something about patients is among it.
+    """
+    texts = {
+        "name": records.name,
+        "configuration": records.configuration,
+        "trainer": records.trained_with,
+        "dataset": records.dataset,
+        "plans": records.plans,
+    }
+    found = find_in_texts(texts, secrets, allowed=allowed)
+    if records.groups is not None:
+        groups = records.groups.frame
+        found += find_in_texts(list(groups.columns), secrets, allowed=allowed)
+        # Groups of five cases and more are named on purpose; a case ID or a date is no group even then.
+        no_values = dataclasses.replace(secrets, values=frozenset(), rare_values=frozenset(), short_ids=frozenset())
+        found += find_in_texts(groups.stack().unique().tolist() if groups.size else [], no_values)
+    if found:
+        raise UserError(f"not exported: the model card would name {found[0]}; nothing was written. Take it out first")
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -110,8 +154,8 @@ def _names(dataset: dict[str, Any]) -> set[str]:
 
 def _add_model(
     archive: zipfile.ZipFile, inside: str, model: TrainedModel, trainer: str, keep_trainer: bool, removed: list[str]
-) -> str:
-    """Add one configuration; its card."""
+) -> CardRecords:
+    """Add one configuration; the records of its card."""
     import json
 
     import torch
@@ -143,9 +187,8 @@ def _add_model(
         archive.writestr(f"{inside}/{file}", json.dumps(content, indent=2) + "\n")
     removed += _left_behind(model, contents)
     records = _records(model, dataset, trainer, trained_with, epochs, n_parameters)
-    card = model_card(records)
-    archive.writestr(f"{inside}/{CARD_FILE}", card)
-    return card
+    archive.writestr(f"{inside}/{CARD_FILE}", model_card(records))
+    return records
 
 
 def _left_behind(model: TrainedModel, contents: dict[str, Any]) -> list[str]:
@@ -169,8 +212,14 @@ def _records(
     n_parameters: int,
 ) -> CardRecords:
     validation = read_cross_validation(model)
+    scored = validation.dsc.dropna()
     cases = _case_metadata(model.folder.parent.name)
-    n_scored = int(validation.dsc.notna().sum())
+    groups = None
+    if cases is not None:
+        groups = publishable_groups(cases.reindex(scored.index) if len(scored) else cases)
+    scores = None
+    if len(scored) >= MIN_CASES:
+        scores = subgroup_scores(scored, groups.frame if groups else pd.DataFrame(index=scored.index))
     return CardRecords(
         name=model.folder.parent.name,
         configuration=model.configuration,
@@ -182,19 +231,18 @@ def _records(
         dataset=dataset,
         plans=model.plans,
         postprocessing=model.postprocessing(),
-        scores=subgroup_scores(validation.dsc, cases) if n_scored else None,
+        scores=scores,
         missing_validation=validation.missing,
-        n_unscored=len(validation.dsc) - n_scored,
-        coverage={name: int(cases[name].notna().sum()) for name in cases.columns},
-        n_cases=len(cases),
+        n_unscored=len(validation.dsc) - len(scored),
+        groups=groups,
     )
 
 
-def _case_metadata(dataset_name: str) -> pd.DataFrame:
-    """The training cases' metadata, a table without columns where there is none."""
+def _case_metadata(dataset_name: str) -> pd.DataFrame | None:
+    """The training cases' metadata, None where there is none."""
     try:
         cases = read_fair_cases(find_fair_cases(dataset_name))
     except UserError:
-        return pd.DataFrame()
+        return None
     training = training_cases(dataset_name)
-    return cases[cases.index.isin(training)] if training else cases
+    return cases.reindex(sorted(training)) if training else cases

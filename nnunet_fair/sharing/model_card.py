@@ -14,7 +14,8 @@ from nnunet_fair import __version__
 from nnunet_fair.dataset_conversion.recipes import RECIPE_KEY
 from nnunet_fair.postprocessing.settings import PostprocessingSettings, settings_to_dict
 from nnunet_fair.prediction.model import configuration_settings
-from nnunet_fair.sharing.cross_validation import CONFIDENCE, MIN_GROUP, N_RESAMPLES
+from nnunet_fair.subgroups.bootstrap import CONFIDENCE, N_RESAMPLES
+from nnunet_fair.subgroups.disclosure import MIN_CASES, OTHER_OR_UNKNOWN, PublishableGroups
 
 CARD_FILE = "MODEL_CARD.md"
 _SECTION = "nnunet_fair"
@@ -22,7 +23,7 @@ _SECTION = "nnunet_fair"
 
 @dataclass(frozen=True, kw_only=True)
 class CardRecords:
-    """What the card is written from.
+    """What the card is written from; every text of the card that is not this program's own is in here.
 
     Attributes:
         name: the dataset's name.
@@ -38,8 +39,8 @@ class CardRecords:
         scores: the table of ``cross_validation.subgroup_scores``, None where no fold was validated.
         missing_validation: folds without a validation.
         n_unscored: validation cases without a DSC.
-        coverage: cases with a known value by attribute; empty without case metadata.
-        n_cases: training cases with case metadata.
+        groups: the published groups of the scored cases, or of the training cases where none was scored; None without
+            case metadata.
     """
 
     name: str
@@ -55,14 +56,20 @@ class CardRecords:
     scores: pd.DataFrame | None
     missing_validation: Sequence[int | str]
     n_unscored: int
-    coverage: dict[str, int]
-    n_cases: int
+    groups: PublishableGroups | None
 
 
 def model_card(records: CardRecords) -> str:
-    """The card as Markdown; no patient is named, and groups of fewer than five cases show no score."""
+    """The card as Markdown: no patient is named, and nothing about fewer than five can be computed from it."""
     sections = [_model(records), _data(records), _fairness(records), _scores(records), _use(records), _limits(records)]
     return f"# Model card: {records.name}, {records.configuration}\n\n" + "\n\n".join(sections) + "\n"
+
+
+def published_groups(records: CardRecords) -> list[str]:
+    """The groups of patients the card names, as ``attribute: group``."""
+    if records.scores is None:
+        return []
+    return [f"{row.attribute}: {row.group}" for row in records.scores.itertuples() if row.attribute]
 
 
 def _model(records: CardRecords) -> str:
@@ -110,9 +117,12 @@ def _fairness(records: CardRecords) -> str:
             f"Divergence-weighted training; what is not listed is at its default of nnunet-fair {__version__}.\n\n"
             + _table(("setting", "value"), section.items())
         )
-    if records.coverage:
-        rows = [(name, f"{known} of {records.n_cases}") for name, known in records.coverage.items()]
-        text += "\n\nMetadata of the training cases:\n\n" + _table(("attribute", "cases with a value"), rows)
+    if records.groups is not None:
+        exact = _exact(records)
+        coverage = [(name, _coverage(column, exact=exact)) for name, column in records.groups.frame.items()]
+        who = "scored" if records.scores is not None else "training"
+        if coverage:
+            text += f"\n\nMetadata of the {who} cases:\n\n" + _table(("attribute", "cases with a value"), coverage)
     return "## Fairness settings\n\n" + text
 
 
@@ -123,18 +133,64 @@ def _scores(records: CardRecords) -> str:
     percent = f"{CONFIDENCE:.0%}".replace("%", " %")
     text = (
         "Mean DSC of nnU-Net's validation of each fold, before post-processing, with "
-        f"{percent} intervals (BCa bootstrap over cases, {N_RESAMPLES} resamples). Groups of fewer than {MIN_GROUP} "
-        "cases show no score."
+        f"{percent} intervals (Bayesian bootstrap over cases, BCa, {N_RESAMPLES} replicates, as in the reports of "
+        f"nnunet_fair evaluate). Groups of fewer than {MIN_CASES} cases are merged or not shown, and so is what would "
+        "give them away by subtraction."
     )
     if records.missing_validation:
         text += f" Without a validation, so not in the table: fold {_listed(records.missing_validation)}."
     if records.n_unscored:
-        text += f" {records.n_unscored} cases have no DSC (reference and prediction empty) and are left out."
+        n = f"{records.n_unscored}" if records.n_unscored >= MIN_CASES else f"Fewer than {MIN_CASES}"
+        text += f" {n} cases have no DSC (reference and prediction empty) and are left out."
+    counts = _counts(records)
     rows = [
-        (row.attribute or "–", row.group, _count(row.n), _number(row.mean), _interval(row.low, row.high))
-        for row in records.scores.itertuples()
+        (row.attribute or "–", row.group, n, _number(row.mean), _interval(row.low, row.high))
+        for row, n in zip(records.scores.itertuples(), counts, strict=True)
     ]
     return title + text + "\n\n" + _table(("attribute", "group", "n", "mean DSC", f"{percent} interval"), rows)
+
+
+def _exact(records: CardRecords) -> bool:
+    """Whether exact numbers of cases may stand on the card.
+
+    The training cases' number is in ``dataset.json``: where one to four of them are not among the cases of the card,
+    exact numbers would give that away.
+    """
+    n_training, n_here = records.dataset.get("numTraining"), 0
+    if records.scores is not None:
+        n_here = int(records.scores["n"].iloc[0])
+    elif records.groups is not None:
+        n_here = len(records.groups.frame)
+    return not isinstance(n_training, int) or not 0 < n_training - n_here < MIN_CASES
+
+
+def _counts(records: CardRecords) -> list[str]:
+    """The cases of each row of the scores: exact, or in blocks of five where exact numbers may not be shown."""
+    assert records.scores is not None
+    sizes = records.scores["n"]
+    if _exact(records):
+        return [f"{n}" if n >= MIN_CASES else f"fewer than {MIN_CASES}" for n in sizes]
+    n_training = int(records.dataset["numTraining"])
+    counts = [f"{n_training - MIN_CASES + 1} or more"]
+    for attribute, n in zip(records.scores["attribute"][1:], sizes[1:], strict=True):
+        lows = sizes[records.scores["attribute"] == attribute] // MIN_CASES * MIN_CASES
+        highest = lows.sum() + (MIN_CASES - 1) * len(lows)
+        # The blocks' ends have to leave every number of cases from 1 to 4 possible.
+        hidden = lows.sum() <= n_training - MIN_CASES + 1 and highest >= n_training - 1
+        low = n // MIN_CASES * MIN_CASES
+        counts.append(f"{low} to {low + MIN_CASES - 1}" if hidden else f"{MIN_CASES} or more")
+    return counts
+
+
+def _coverage(column: pd.Series, *, exact: bool) -> str:
+    """How many cases have a published group."""
+    with_unknown = column.astype(str).str.startswith(OTHER_OR_UNKNOWN)
+    named = int((column.notna() & ~with_unknown).sum())
+    if named == len(column):
+        return "all"
+    if not exact:
+        return "not all"
+    return f"{named} of {len(column)}" + (" or more" if with_unknown.any() else "")
 
 
 def _use(records: CardRecords) -> str:
@@ -168,11 +224,14 @@ def _limits(records: CardRecords) -> str:
         spread = known.groupby("attribute", sort=False)["mean"].agg(["min", "max", "count"])
         for attribute, row in spread[spread["count"] > 1].iterrows():
             lines.append(f"Mean DSC differs by {row['max'] - row['min']:.3f} between the groups of {attribute}.")
-    incomplete = {name: known for name, known in records.coverage.items() if known < records.n_cases}
-    for name, known in incomplete.items():
-        lines.append(f"{name} is unknown for {records.n_cases - known} of {records.n_cases} cases.")
-    if not records.coverage:
+    if records.groups is None:
         lines.append("There was no case metadata: how it serves subgroups is not known.")
+    else:
+        for name, column in records.groups.frame.items():
+            if column.isna().any():
+                n = f"{int(column.isna().sum())} of {len(column)}" if _exact(records) else "some"
+                lines.append(f"{name} is unknown for {n} cases.")
+        lines += records.groups.sentences
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
@@ -196,10 +255,6 @@ def _text(value: Any) -> str:
 
 def _class_name(path: str) -> str:
     return path.rsplit(".", 1)[-1]
-
-
-def _count(n: int) -> str:
-    return f"{n}" if n >= MIN_GROUP else f"< {MIN_GROUP}"
 
 
 def _number(value: float) -> str:

@@ -120,6 +120,8 @@ def test_nothing_about_patients_is_inside(tmp_path, trained, capsys):
     for name in ("dataset_fingerprint.json", "fold_*/debug.json", "fold_*/fair_weights.csv", "fold_*/validation"):
         assert f"left behind: {name}" in printed
     assert "12 case IDs, 3 metadata values" in printed
+    assert "the model card names, of 5 cases or more each: age: 71+" in printed
+    assert "centre is not shown" in printed
 
 
 @pytest.mark.parametrize(
@@ -204,18 +206,19 @@ def test_the_card_is_filled_from_the_records(tmp_path, trained):
     export = export_model([open_model(trained.model, (0, 1))], tmp_path / "model.zip")
     card = export.card.read_text()
     assert "# Model card: Dataset950_TINY, 3d_fullres" in card
-    # The means by hand: 0.05 … 0.60; cases 1-5, 6-11, 1-9; three cases of Site BBX are too few to show.
+    # The means by hand: 0.05 … 0.60; the one case of unknown age goes with cases 1-5, or the rest would be its score.
     assert re.search(r"\| – \| all cases \| 12 \| 0\.325 \| 0\.2\d\d – 0\.4\d\d \|", card)
-    assert re.search(r"\| age \| 41-50 \| 5 \| 0\.150 \|", card)
+    assert re.search(r"\| age \| other groups or unknown \| 6 \| 0\.225 \|", card)
     assert re.search(r"\| age \| 71\+ \| 6 \| 0\.425 \|", card)
-    assert re.search(r"\| centre \| Site AAI \| 9 \| 0\.250 \|", card)
-    assert "| centre | Site BBX | < 5 | – | – |" in card
+    assert "41-50" not in card
+    # Three cases of Site BBX: with the nine others shown, their mean would be the rest.
+    assert "Site" not in card
+    assert "centre is not shown: its groups of fewer than 5 cases leave nothing to compare." in card
     assert "| strength | 2 |" in card
     assert "| recipe | zscore-all |" in card
     assert "| keep | 1 |" in card
-    assert "| age | 11 of 12 |" in card
-    assert "Mean DSC differs by 0.275 between the groups of age." in card
-    assert "age is unknown for 1 of 12 cases." in card
+    assert "| age | 6 of 12 or more |" in card
+    assert "Mean DSC differs by 0.200 between the groups of age." in card
     weights = load_checkpoint(trained.model / "fold_0" / "checkpoint_final.pth")["network_weights"]
     assert f"| Parameters | {sum(np.prod(value.shape) for value in weights.values()):,} |" in card
     assert not [case for case in CASES if case in card]
