@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -235,7 +235,7 @@ def _limits(records: CardRecords) -> str:
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _table(header: Sequence[str], rows) -> str:
+def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     cells = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in cells)
 

@@ -43,14 +43,14 @@ def find_in_texts(content: Any, secrets: Secrets, *, allowed: Collection[str] = 
     for text, is_key_of_format in _texts(content):
         if text in allowed:
             continue
-        if hit := anywhere and anywhere.search(text):
+        if hit := _search(anywhere, text):
             kind = "the date" if hit.group() in secrets.dates else "the case ID"
             found.append(f"{kind} {hit.group()}")
         elif text in secrets.values:
             found.append(f"the metadata value {text!r}")
-        elif hit := not is_key_of_format and rare and rare.search(text):
+        elif hit := _search(None if is_key_of_format else rare, text):
             found.append(f"the metadata value {hit.group()!r}")
-        elif hit := not is_key_of_format and short and short.search(text):
+        elif hit := _search(None if is_key_of_format else short, text):
             found.append(f"the case ID {hit.group()}")
         elif path := _path_in(text, secrets):
             found.append(path)
@@ -68,8 +68,12 @@ def find_in_own_words(lines: Collection[str], secrets: Secrets) -> list[str]:
         secrets: what must not be there.
     """
     anywhere = _any_of({*secrets.case_ids, *secrets.dates}, "[A-Za-z0-9]", negated=True)
-    found = [f"the case ID or date {hit.group()}" for line in lines if (hit := anywhere and anywhere.search(line))]
+    found = [f"the case ID or date {hit.group()}" for line in lines if (hit := _search(anywhere, line))]
     return found + [path for line in lines if (path := _path_in(line, secrets))]
+
+
+def _search(pattern: re.Pattern[str] | None, text: str) -> re.Match[str] | None:
+    return pattern.search(text) if pattern else None
 
 
 def _path_in(text: str, secrets: Secrets) -> str:
