@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 from nnunet_fair.evaluation.scores.subgroup_table import subgroup_table
 from nnunet_fair.sharing.cross_validation import subgroup_scores
 from nnunet_fair.sharing.model_card import CardRecords, model_card
@@ -57,7 +58,8 @@ def test_one_number_one_interval():
     groups = groups[["site"]].replace("Jena", "Kiel")
     table = subgroup_scores(dsc, groups)
     cases = pd.DataFrame({"dsc": dsc, "norm_hd": 1 - dsc, "hd95_mm": 1.0})
-    report = subgroup_table(cases, groups, SubgroupOptions(max_items=1, min_support=0.0)).set_index("subgroup")
+    cohort_scores = ScoredCohort.of(cases, groups, options=SubgroupOptions(max_items=1, min_support=0.0))
+    report = subgroup_table(cohort_scores).set_index("subgroup")
     for row, name in zip(table.itertuples(), ["all cases", "site=Bremen", "site=Kiel"], strict=True):
         expected = report.loc[name] if row.attribute else report.iloc[0]
         shown = [expected[f"mean_dsc{end}"] for end in ("", "_low", "_high")]
