@@ -19,6 +19,9 @@ from nnunet_fair.errors import UserError
 
 HELP = "score predictions: per-case metrics, the challenge's score, subgroups, an HTML report"
 
+OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c"}
+"""The options behind arguments that the library calls otherwise."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -44,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     crossval = parser.add_argument_group("cross-validation (in place of -ref and -pred)")
     crossval.add_argument("--crossval", action="store_true", help="pool the folds' validation predictions of a model")
     crossval.add_argument("-d", metavar="ID", help="dataset number or name")
-    crossval.add_argument("-tr", metavar="TRAINER", default="nnUNetTrainerFairDiv", help="(default: %(default)s)")
-    crossval.add_argument("-p", metavar="PLANS", default="nnUNetPlans", help="(default: %(default)s)")
-    crossval.add_argument("-c", metavar="CONFIGURATION", default="3d_fullres", help="(default: %(default)s)")
+    crossval.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
+    crossval.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
+    crossval.add_argument("-c", metavar="CONFIGURATION", help="(default: the one trained; of several 3d_fullres)")
     crossval.add_argument("-f", metavar="FOLD", type=int, nargs="+", help="folds to pool (default: all there are)")
     parts = parser.add_argument_group("in parts, for schedulers")
     parts.add_argument("-num_parts", type=int, metavar="N", help="score one part of N only; then --merge")
@@ -122,17 +125,17 @@ def crossval_cases(args: argparse.Namespace):
     from nnunet_fair.evaluation.crossval import crossval_pairing, default_output
     from nnunet_fair.evaluation.reports.training_records import has_training_records
     from nnunet_fair.metadata.fair_cases import find_fair_cases
-    from nnunet_fair.paths import model_folder, raw_folder
+    from nnunet_fair.paths import find_model, raw_folder
 
     require(args, "d")
     if args.ref or args.pred:
         raise UserError("--crossval takes labels and predictions from the model: leave -ref and -pred away")
-    pairing = crossval_pairing(args.d, args.tr, args.p, args.c, args.f)
+    model = find_model(args.d, args.tr, args.p, args.c)
+    pairing = crossval_pairing(args.d, model, args.f)
     args.m = args.m or find_fair_cases(args.d)
-    args.o = args.o or default_output(args.d, args.tr, args.p, args.c)
+    args.o = args.o or default_output(model)
     images = raw_folder(args.d) / "imagesTr"
     args.i = args.i or (images if images.is_dir() else None)
-    model = model_folder(args.d, args.tr, args.p, args.c)
     args.model = args.model or (model if has_training_records(model) else None)
     return pairing
 

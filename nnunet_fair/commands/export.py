@@ -6,14 +6,19 @@ import argparse
 
 HELP = "a trained model as a zip that stock nnU-Net installs, with nothing about patients inside, and its model card"
 
+OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c"}
+"""The options behind arguments that the library calls otherwise."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``nnunet_fair export``; names as in nnUNetv2_export_model_to_zip."""
     parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name")
     parser.add_argument("-o", required=True, metavar="MODEL.zip", help="the zip to write; MODEL_CARD.md lies beside it")
-    parser.add_argument("-tr", default="nnUNetTrainerFairDiv", metavar="TRAINER", help="trainer (default %(default)s)")
-    parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="plans (default %(default)s)")
-    parser.add_argument("-c", nargs="+", default=["3d_fullres"], metavar="CONFIGURATION", help="default 3d_fullres")
+    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
+    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
+    parser.add_argument(
+        "-c", nargs="+", metavar="CONFIGURATION", help="default: the one trained; of several 3d_fullres"
+    )
     parser.add_argument("-f", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="default 0 1 2 3 4")
     parser.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default %(default)s")
     parser.add_argument(
@@ -26,12 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export a model and say what was left out of it."""
-    from nnunet_fair.paths import model_folder
+    from nnunet_fair.paths import find_model
     from nnunet_fair.prediction.model import open_model, parse_folds
     from nnunet_fair.sharing.export import export_model
 
     folds = parse_folds(args.f)
-    models = [open_model(model_folder(args.d, args.tr, args.p, name), folds, args.chk) for name in args.c]
+    first = find_model(args.d, args.tr, args.p, args.c[0] if args.c else None)
+    trainer, plans, configuration = first.name.split("__")
+    folders = [first.with_name(f"{trainer}__{plans}__{name}") for name in args.c or [configuration]]
+    models = [open_model(folder, folds, args.chk) for folder in folders]
     export = export_model(models, args.o, keep_trainer=args.keep_trainer, overwrite=args.overwrite)
     for line in export.removed:
         print(f"removed {line}" if not line.startswith("left behind") else line)

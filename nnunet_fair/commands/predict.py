@@ -6,6 +6,9 @@ import argparse
 
 HELP = "from a folder of unseen patients to post-processed masks, with the recipe the model was trained with"
 
+OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c"}
+"""The options behind arguments that the library calls otherwise."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``nnunet_fair predict``; names as in nnUNetv2_predict."""
@@ -14,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", required=True, metavar="OUT", help="folder for the masks and records")
     parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name the model was trained on")
-    parser.add_argument("-tr", default="nnUNetTrainerFairDiv", metavar="TRAINER", help="trainer (default %(default)s)")
-    parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="plans (default %(default)s)")
-    parser.add_argument("-c", default="3d_fullres", metavar="CONFIGURATION", help="default %(default)s")
+    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
+    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
+    parser.add_argument("-c", metavar="CONFIGURATION", help="default: the one trained; of several 3d_fullres")
     parser.add_argument("-f", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="default 0 1 2 3 4")
     parser.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default %(default)s")
     parser.add_argument("-device", default="cuda", choices=("cuda", "cpu", "mps"), help="default %(default)s")
@@ -34,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict a cohort; 1 where a case was skipped."""
-    from nnunet_fair.paths import model_folder
+    from nnunet_fair.paths import find_model
     from nnunet_fair.postprocessing.report import summary_lines
     from nnunet_fair.postprocessing.settings import PostprocessingSettings, read_settings
     from nnunet_fair.prediction.model import open_model, parse_folds
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     prediction = predict_cohort(
         args.i,
         args.o,
-        open_model(model_folder(args.d, args.tr, args.p, args.c), parse_folds(args.f), args.chk),
+        open_model(find_model(args.d, args.tr, args.p, args.c), parse_folds(args.f), args.chk),
         options=PredictorOptions(
             device=args.device,
             step_size=args.step_size,

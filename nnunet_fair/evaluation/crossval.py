@@ -9,21 +9,17 @@ from pathlib import Path
 from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
 from nnunet_fair.masks.pairing import CasePair, Pairing, find_labels
-from nnunet_fair.paths import model_folder, preprocessed_folder, raw_folder
+from nnunet_fair.paths import preprocessed_folder, raw_folder
 
 VALIDATION = "validation"
 
 
-def crossval_pairing(
-    dataset: str | int, trainer: str, plans: str, configuration: str, folds: Sequence[int] | None = None
-) -> Pairing:
+def crossval_pairing(dataset: str | int, model: Path, folds: Sequence[int] | None = None) -> Pairing:
     """Pair the folds' validation predictions with their labels.
 
     Args:
         dataset: nnU-Net dataset number or name.
-        trainer: the trainer's name.
-        plans: the plans' name.
-        configuration: the configuration.
+        model: the trained model's folder, see ``paths.find_model``.
         folds: the folds to pool; None takes every ``fold_<number>`` of the model.
 
     Returns:
@@ -34,7 +30,6 @@ def crossval_pairing(
         UserError: no such model or fold, a fold without validation predictions, a case predicted by two folds, or no
             label for a prediction.
     """
-    model = model_folder(dataset, trainer, plans, configuration)
     chosen = _fold_folders(model, folds)
     labels = _labels(dataset)
     splits = _splits(preprocessed_folder(dataset) / "splits_final.json")
@@ -65,15 +60,15 @@ def crossval_pairing(
     return Pairing(tuple(pairs[case_id] for case_id in sorted(pairs)), tuple(sorted(missing)), tuple(extra))
 
 
-def default_output(dataset: str | int, trainer: str, plans: str, configuration: str) -> Path:
+def default_output(model: Path) -> Path:
     """Where a cross-validated report goes: ``crossval_fairness`` in the model folder."""
-    return model_folder(dataset, trainer, plans, configuration) / "crossval_fairness"
+    return model / "crossval_fairness"
 
 
 def _fold_folders(model: Path, folds: Sequence[int] | None) -> dict[int, Path]:
     """The validation folder of each fold."""
     if not model.is_dir():
-        raise UserError(f"there is no trained model {model}; check -d, -tr, -p and -c")
+        raise UserError(f"there is no trained model {model}; check `dataset`, `trainer`, `plans` and `configuration`")
     there = {
         int(folder.name[5:]): folder / VALIDATION
         for folder in model.glob("fold_*")

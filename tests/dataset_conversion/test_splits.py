@@ -97,12 +97,8 @@ def test_whether_folds_speak_of_these_cases(folds: object, same: bool) -> None:
     assert same_cases(folds, ["A", "B"]) is same
 
 
-REAL_TABLE = Path(__file__).parents[3] / "shared" / "data" / "mama_mia_metadata" / "clinical_and_imaging_info.xlsx"
-
-
-@pytest.mark.skipif(not REAL_TABLE.is_file(), reason="the real MAMA-MIA table is not beside the repository")
-def test_folds_and_test_set_of_the_real_table_are_balanced() -> None:
-    groups = strata(read_case_table(REAL_TABLE).frame)
+def test_folds_and_test_set_of_the_real_table_are_balanced(real_table: Path) -> None:
+    groups = strata(read_case_table(real_table).frame)
     assert len(groups) == 1506
     test_cases = draw_test_cases(groups, 0.2, seed=0)
     assert len(test_cases) in (301, 302)

@@ -33,23 +33,23 @@ def trained(tmp_path, monkeypatch, save_mask):
 
 
 def test_folds_are_pooled_and_missing_validation_cases_listed(trained):
-    pairing = crossval_pairing(950, *MODEL)
+    pairing = crossval_pairing(950, trained)
     assert [(pair.case_id, pair.fold) for pair in pairing.pairs] == [("c0", 0), ("c1", 0), ("c2", 1), ("c3", 1)]
     assert pairing.missing == ("c3",) and pairing.pairs[3].prediction is None
-    assert [pair.case_id for pair in crossval_pairing("Dataset950_X", *MODEL, folds=[0]).pairs] == ["c0", "c1"]
+    assert [pair.case_id for pair in crossval_pairing("Dataset950_X", trained, folds=[0]).pairs] == ["c0", "c1"]
 
 
 def test_labels_beside_the_preprocessed_data_come_first(trained, save_mask):
     copied = trained.parents[2] / "nnUNet_preprocessed" / "Dataset950_X" / "gt_segmentations"
     for case in ("c0", "c1", "c2", "c3"):
         save_mask(MASK, copied / f"{case}.nii.gz")
-    assert crossval_pairing(950, *MODEL).pairs[0].reference.parent == copied
+    assert crossval_pairing(950, trained).pairs[0].reference.parent == copied
 
 
 def test_a_case_in_two_folds_is_refused(trained, save_mask):
     save_mask(MASK, trained / "fold_1" / "validation" / "c0.nii.gz")
     with pytest.raises(UserError, match=r"'c0' is a validation case of folds 0 and 1"):
-        crossval_pairing(950, *MODEL)
+        crossval_pairing(950, trained)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_a_case_in_two_folds_is_refused(trained, save_mask):
 )
 def test_absent_models_and_folds(trained, model, folds, message):
     with pytest.raises(UserError, match=message):
-        crossval_pairing(950, *model, folds=folds)
+        crossval_pairing(950, trained.with_name("__".join(model)), folds=folds)
 
 
 def test_unfinished_fold_is_named(trained):
     (trained / "fold_1" / "validation" / "c2.nii.gz").unlink()
     with pytest.raises(UserError, match=r"fold_1.*holds no validation prediction"):
-        crossval_pairing(950, *MODEL)
+        crossval_pairing(950, trained)
 
 
 def test_command_pools_the_folds_and_finds_table_and_output(trained, capsys):
