@@ -66,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="model or fold folder of the training: shows its divergence and weights",
     )
-    report.add_argument("--anonymise", action="store_true", help="replace case IDs by neutral numbers in every output")
+    report.add_argument(
+        "--anonymise",
+        action="store_true",
+        help="neutral numbers in place of case IDs, no group of fewer than 5 cases, in every output",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.task == "pcr":
         return run_pcr(args)
     from nnunet_fair.evaluation.evaluate import ReportOptions, evaluate
-    from nnunet_fair.evaluation.metrics.parts import merge_parts, score_part
+    from nnunet_fair.evaluation.metrics.parts import PARTS, merge_parts, score_part
     from nnunet_fair.evaluation.reports.overlays import OverlayOptions
 
     pairing = crossval_cases(args) if args.crossval else paired_cases(args)
@@ -108,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
         n_processes=args.np,
         cases=merge_parts(pairing.pairs, args.o, scoring) if args.merge else None,
     )
+    if args.merge and args.anonymise:
+        print(f"note: the files in {args.o / PARTS} keep the case IDs; do not share that folder")
     return print_summary(result, pairing, args.o, anonymise=args.anonymise)
 
 

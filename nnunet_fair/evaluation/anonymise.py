@@ -1,4 +1,4 @@
-"""Neutral numbers in place of case IDs."""
+"""Outputs that name no patient: neutral numbers in place of case IDs, no group of a few cases, no group of a case."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.evaluation.scores.cohort import scored_cases
 from nnunet_fair.masks.pairing import CasePair
+from nnunet_fair.subgroups.disclosure import MIN_CASES, publishable_groups
 
 
 def neutral_names(case_ids: Sequence[str]) -> dict[str, str]:
@@ -30,7 +33,7 @@ def neutral_names(case_ids: Sequence[str]) -> dict[str, str]:
 def anonymise_cases(
     pairs: Sequence[CasePair], cases: pd.DataFrame, groups: CaseGroups
 ) -> tuple[dict[str, str], pd.DataFrame, CaseGroups]:
-    """Replace the case IDs in the per-case table and the groups.
+    """Replace the case IDs in the per-case table and the groups, and merge groups of fewer than five cases.
 
     Args:
         pairs: the cases' files; their paths are taken out of the sentences about problems.
@@ -38,7 +41,8 @@ def anonymise_cases(
         groups: the cases' groups.
 
     Returns:
-        The new name of each case, the table in the order of the new names, and the groups.
+        The new name of each case, the table in the order of the new names, and the groups that may be published: those
+        of the scored cases, see :func:`nnunet_fair.subgroups.disclosure.publishable_groups`.
     """
     names = neutral_names([pair.case_id for pair in pairs])
     problems = cases["problem"].to_dict()
@@ -49,4 +53,33 @@ def anonymise_cases(
         problems[pair.case_id] = problems[pair.case_id].replace(pair.case_id, names[pair.case_id])
     renamed = cases.assign(problem=pd.Series(problems)).rename(index=names).sort_index()
     frame = groups.frame.rename(index=names).sort_index()
-    return names, renamed, dataclasses.replace(groups, frame=frame)
+    return names, renamed, publishable(dataclasses.replace(groups, frame=frame), scored_cases(renamed).index)
+
+
+def publishable(groups: CaseGroups, scored: pd.Index) -> CaseGroups:
+    """The groups of the scored cases with nothing about fewer than five of them.
+
+    Args:
+        groups: the cases' groups.
+        scored: IDs of the cases that have a score.
+
+    Returns:
+        The groups; a variable that may not be shown is none of the score's, unless none of them may be shown.
+    """
+    published = publishable_groups(groups.frame.reindex(scored))
+    variables = tuple(name for name in groups.variables if name in published.frame) or groups.variables
+    return dataclasses.replace(
+        groups,
+        frame=published.frame.reindex(columns=dict.fromkeys((*variables, *published.frame))),
+        variables=variables,
+        official=groups.official and not published.sentences,
+        notes=(*groups.notes, *published.sentences),
+    )
+
+
+def without_combinations(options: AnalysisOptions) -> AnalysisOptions:
+    """Options for anonymised results: no combinations of attributes, which may be of a few patients only."""
+    subgroups = dataclasses.replace(
+        options.subgroups, max_items=1, min_group=max(options.subgroups.min_group, MIN_CASES)
+    )
+    return dataclasses.replace(options, subgroups=subgroups)

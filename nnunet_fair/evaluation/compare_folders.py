@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.anonymise import neutral_names
+from nnunet_fair.evaluation.anonymise import neutral_names, publishable, without_combinations
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
 from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, TableOptions, make_folder
@@ -121,6 +121,8 @@ def compare_folders(
     ]
     scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
     groups = table.read(scores.case_ids)
+    if options.anonymise:
+        groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
     comparison = compare_scores(scores, groups, analysis, paired_seeds=options.paired_seeds)
     audit = levelling_audit(comparison)
     case_ids = [*scores.case_ids, *scores.left_out]
@@ -132,7 +134,9 @@ def compare_folders(
     page = comparison_report(
         comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
     )
-    public = changes.drop(columns="original").sort_values("case_id")
+    # A row with a case's groups describes a patient, under whatever name.
+    private = ["original", *(groups.frame.columns if options.anonymise else ())]
+    public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
     write_csv(public, output / CASES)
     write_csv(comparison.subgroups, output / SUBGROUPS)
     write_csv(audit, output / LEVELLING)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.anonymise import anonymise_cases
+from nnunet_fair.evaluation.anonymise import anonymise_cases, without_combinations
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, ScoringOptions, score_cases
 from nnunet_fair.evaluation.reports.evaluation_report import Picture, evaluation_report, number, worst_cases
 from nnunet_fair.evaluation.reports.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_plain
@@ -30,8 +30,8 @@ class ReportOptions:
         title: its title.
         overlays: the images under the contours.
         n_overlays: how many of the worst cases to draw.
-        model: training folder to show weights and divergence of.
-        anonymise: replace case IDs by neutral numbers in everything that is written.
+        model: training folder to show weights and divergence of; not in an anonymised report.
+        anonymise: write neutral numbers in place of case IDs, and no group of fewer than five cases.
     """
 
     title: str = "Segmentation fairness report"
@@ -96,7 +96,8 @@ def evaluate(
     # Everything that can be wrong with the arguments is found before hours of scoring.
     groups = table.read([pair.case_id for pair in pairing.pairs])
     check_overlay_options(report.overlays)
-    training = read_training_records(report.model) if report.model else None
+    # The records of a training name subgroups of any size.
+    training = read_training_records(report.model) if report.model and not report.anonymise else None
     make_folder(output)
     if cases is None:
         cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
@@ -107,7 +108,10 @@ def evaluate(
     names = {pair.case_id: pair.case_id for pair in pairing.pairs}
     if report.anonymise:
         names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
+        analysis = without_combinations(analysis)
     result = analyse(cases, groups, analysis)
+    if report.anonymise:  # a group in a stratum of tumour size may be one patient
+        result = replace(result, sizes=result.sizes.iloc[:0])
     pictures = draw_overlays(pairing.pairs, result.cohort.cases, report, scoring, names=names)
     settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
     document = scores_document(
@@ -124,7 +128,9 @@ def evaluate(
         settings=settings,
         problems=[(str(i), p) for i, p in cases.loc[cases["status"] == NOT_SCORED, "problem"].items()],
     )
-    write_csv(cases_with_groups(cases, groups), output / CASES)
+    # A row with a case's groups describes a patient, under whatever name.
+    rows = cases.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(cases, groups)
+    write_csv(rows, output / CASES)
     write_csv(result.subgroups, output / SUBGROUPS)
     write_json(document, output / SCORES)
     write_text(page, output / REPORT)

@@ -201,7 +201,7 @@ def evaluation_figures(analysis: Analysis) -> dict[str, list[Picture]]:
             )
             for metric in ("dsc", "norm_hd")
         ]
-    for first, second in heatmap_pairs(groups.variables):
+    for first, second in heatmap_pairs(groups.variables) if options.max_items > 1 else ():
         both = groups.frame[[first, second]].notna().all(axis=1)
         if not both.any():
             continue
