@@ -20,7 +20,7 @@ from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions, score_cas
 from nnunet_fair.evaluation.reports.comparison_report import CompareOptions, comparison_report
 from nnunet_fair.evaluation.reports.evaluation_report import Picture, number
 from nnunet_fair.evaluation.reports.figures import SKY, VERMILION
-from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options, overlay_or_plain
+from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options, overlay_or_nothing
 from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, find_labels, pair_cases
@@ -128,12 +128,8 @@ def compare_folders(
     case_ids = [*scores.case_ids, *scores.left_out]
     names = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
     changes = case_changes(comparison, scored, names)
-    pictures = _pictures(changes, scored, scoring, options)
     sentence = overall_sentence(comparison, audit, options.name_b)
     document = comparison_document(comparison, audit, sentence, options, names)
-    page = comparison_report(
-        comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
-    )
     # A row with a case's groups describes a patient, under whatever name.
     private = ["original", *(groups.frame.columns if options.anonymise else ())]
     public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
@@ -141,6 +137,11 @@ def compare_folders(
     write_csv(comparison.subgroups, output / SUBGROUPS)
     write_csv(audit, output / LEVELLING)
     write_json(document, output / COMPARISON)
+    # The tables are there before anything is drawn.
+    pictures = _pictures(changes, scored, scoring, options)
+    page = comparison_report(
+        comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
+    )
     write_text(page, output / REPORT)
     return comparison, audit
 
@@ -239,7 +240,10 @@ def _pictures(
             Contour(options.name_b, b.prediction, VERMILION, "dotted"),
         ]
         caption = f"{row.case_id}: DSC {number(row.dsc_a)} → {number(row.dsc_b)}"
-        data, addition = overlay_or_plain(a.case_id, a.reference, contours, options.overlays, scoring)
+        drawn = overlay_or_nothing(a.case_id, a.reference, contours, options.overlays, scoring, name=row.case_id)
+        if drawn is None:
+            continue
+        data, addition = drawn
         text = f"Contours of the reference and of both models' predictions of case {row.case_id}."
         pictures.append(Picture(data, "image/png", text, caption + addition))
     return pictures

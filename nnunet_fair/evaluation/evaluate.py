@@ -12,7 +12,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases, without_combinations
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, ScoringOptions, score_cases
 from nnunet_fair.evaluation.reports.evaluation_report import Picture, evaluation_report, number, worst_cases
-from nnunet_fair.evaluation.reports.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_plain
+from nnunet_fair.evaluation.reports.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_nothing
 from nnunet_fair.evaluation.reports.training_records import read_training_records
 from nnunet_fair.evaluation.scores.analysis import Analysis, AnalysisOptions, analyse, scores_document
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups, read_case_groups
@@ -112,7 +112,6 @@ def evaluate(
     result = analyse(cases, groups, analysis)
     if report.anonymise:  # a group in a stratum of tumour size may be one patient
         result = replace(result, sizes=result.sizes.iloc[:0])
-    pictures = draw_overlays(pairing.pairs, result.cohort.cases, report, scoring, names=names)
     settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
     document = scores_document(
         result,
@@ -120,6 +119,13 @@ def evaluate(
         missing_predictions=[names[case] for case in pairing.missing if case in names],
         extra_predictions=len(pairing.extra) if report.anonymise else list(pairing.extra),
     )
+    # A row with a case's groups describes a patient, under whatever name.
+    rows = cases.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(cases, groups)
+    write_csv(rows, output / CASES)
+    write_csv(result.subgroups, output / SUBGROUPS)
+    write_json(document, output / SCORES)
+    # The tables are there before anything is drawn.
+    pictures = draw_overlays(pairing.pairs, result.cohort.cases, report, scoring, names=names)
     page = evaluation_report(
         result,
         title=report.title,
@@ -128,11 +134,6 @@ def evaluate(
         settings=settings,
         problems=[(str(i), p) for i, p in cases.loc[cases["status"] == NOT_SCORED, "problem"].items()],
     )
-    # A row with a case's groups describes a patient, under whatever name.
-    rows = cases.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(cases, groups)
-    write_csv(rows, output / CASES)
-    write_csv(result.subgroups, output / SUBGROUPS)
-    write_json(document, output / SCORES)
     write_text(page, output / REPORT)
     return result
 
@@ -189,7 +190,10 @@ def draw_overlays(
         caption = f"{name}: DSC {number(row['dsc'])}, HD95 {number(row['hd95_mm'], 1)} mm, volume "
         caption += f"{number(row['volume_reference_mm3'] / 1000, 2)} mL"
         contours = [Contour("prediction", pair.prediction)]
-        data, addition = overlay_or_plain(pair.case_id, pair.reference, contours, report.overlays, scoring)
+        drawn = overlay_or_nothing(pair.case_id, pair.reference, contours, report.overlays, scoring, name=name)
+        if drawn is None:
+            continue
+        data, addition = drawn
         text = f"Contours of reference and prediction of case {name}."
         pictures.append(Picture(data, "image/png", text, caption + addition))
     return pictures

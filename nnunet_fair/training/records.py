@@ -5,7 +5,8 @@ These files hold case IDs and group names; nnU-Net's export of a model does not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,14 +29,16 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  #
 
 
 class FairRecords:
-    """Writes the records of one fold.
+    """Writes the records of one fold; a record that cannot be written is a line in the log, and no more.
 
     Args:
         folder: the fold's output folder.
+        log: where that line goes.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, log: Callable[[str], None] = print) -> None:
         self._folder = folder
+        self._log = log
         self._history = pd.DataFrame(columns=list(HISTORY_COLUMNS))
         self._weight_range: list[tuple[int, float, float]] = []
 
@@ -52,6 +55,14 @@ class FairRecords:
         """How often the weights were renewed."""
         return len(self._weight_range)
 
+    @contextmanager
+    def _or_a_line(self, what: str) -> Iterator[None]:
+        """The training goes on, whatever is wrong with a file that is for people only."""
+        try:
+            yield
+        except Exception as error:
+            self._log(f"nnunet-fair: {what} is not up to date ({type(error).__name__}: {error}); the training goes on")
+
     def begin(self, last_epoch: int | None, weight_range: Sequence[Sequence[float]] = ()) -> None:
         """Start the records, or take up those of an interrupted training.
 
@@ -60,19 +71,14 @@ class FairRecords:
                 interruption, are dropped. None for a new training.
             weight_range: the weight range saved with the checkpoint.
         """
-        history = self._folder / HISTORY_FILE
-        kept = pd.DataFrame(columns=list(HISTORY_COLUMNS))
-        if last_epoch is not None and history.is_file():
-            # a kill may have cut the last line short
-            rows = pd.read_csv(history, on_bad_lines="skip", dtype={"subgroup": str}, keep_default_na=False)
-            epochs = pd.to_numeric(rows["epoch"], errors="coerce")
-            kept = rows[(epochs <= last_epoch) & (rows[HISTORY_COLUMNS[-1]].notna())]
-            for column in [name for name in HISTORY_COLUMNS if name != "subgroup"]:
-                kept = kept.assign(**{column: pd.to_numeric(kept[column], errors="coerce")})
-            kept = kept.astype({"epoch": int, "n": int})
-        self._history = kept
         self._weight_range = [(int(epoch), float(low), float(high)) for epoch, low, high in weight_range]
-        write_csv(self._history, history)
+        self._history = pd.DataFrame(columns=list(HISTORY_COLUMNS))
+        history = self._folder / HISTORY_FILE
+        if last_epoch is not None and history.is_file():
+            with self._or_a_line(f"{HISTORY_FILE} cannot be read and is started anew, so it"):
+                self._history = _read_history(history, last_epoch)
+        with self._or_a_line(HISTORY_FILE):
+            write_csv(self._history, history)
 
     def write(self, epoch: int, refresh: Refresh, train_ids: Sequence[str]) -> None:
         """Write one refresh.
@@ -82,6 +88,14 @@ class FairRecords:
             refresh: what the refresh found.
             train_ids: the training cases in the order of ``refresh.weights``.
         """
+        self._weight_range.append((epoch, float(refresh.weights.min()), float(refresh.weights.max())))
+        with self._or_a_line(HISTORY_FILE):
+            self._write_history(epoch, refresh)
+        weights = pd.DataFrame({"case_id": train_ids, "weight": refresh.weights, "subgroup": refresh.subgroup})
+        with self._or_a_line(WEIGHTS_FILE):
+            write_csv(weights.sort_values("case_id"), self._folder / WEIGHTS_FILE)
+
+    def _write_history(self, epoch: int, refresh: Refresh) -> None:
         rows = refresh.divergence
         if rows["probability"].notna().any():
             rows = rows.loc[rows["probability"].nlargest(HISTORY_SUBGROUPS).index.sort_values()]
@@ -89,9 +103,6 @@ class FairRecords:
         with (self._folder / HISTORY_FILE).open("a", encoding="utf-8", newline="") as file:
             rows.to_csv(file, header=False, index=False)
         self._history = rows if self._history.empty else pd.concat([self._history, rows], ignore_index=True)
-        self._weight_range.append((epoch, float(refresh.weights.min()), float(refresh.weights.max())))
-        weights = pd.DataFrame({"case_id": train_ids, "weight": refresh.weights, "subgroup": refresh.subgroup})
-        write_csv(weights.sort_values("case_id"), self._folder / WEIGHTS_FILE)
 
     def plot(self) -> None:
         """Draw the divergence of the worst subgroups and the range of the weights over the epochs."""
@@ -101,7 +112,13 @@ class FairRecords:
         # the figure's own canvas instead of pyplot, so that neither disturbs the other
         from matplotlib import style
 
-        with style.context("default"), atomic_path(self._folder / PROGRESS_FILE) as temporary:
+        # names of groups are text, never formulas: a group may be called $50k
+        plain_text = {"text.parse_math": False}
+        with (
+            self._or_a_line(PROGRESS_FILE),
+            style.context(["default", plain_text]),
+            atomic_path(self._folder / PROGRESS_FILE) as temporary,
+        ):
             self._draw().savefig(temporary, dpi=100)
 
     def _draw(self) -> Figure:
@@ -128,6 +145,16 @@ class FairRecords:
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, below), ncols=2, frameon=False)
         return figure
+
+
+def _read_history(path: Path, last_epoch: int) -> pd.DataFrame:
+    """The rows up to an epoch; a kill may have cut the last line short."""
+    rows = pd.read_csv(path, on_bad_lines="skip", dtype={"subgroup": str}, keep_default_na=False)
+    epochs = pd.to_numeric(rows["epoch"], errors="coerce")
+    kept = rows[(epochs <= last_epoch) & (rows[HISTORY_COLUMNS[-1]].notna())]
+    for column in [name for name in HISTORY_COLUMNS if name != "subgroup"]:
+        kept = kept.assign(**{column: pd.to_numeric(kept[column], errors="coerce")})
+    return kept.astype({"epoch": int, "n": int})
 
 
 def _worst_lately(history: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -78,7 +78,7 @@ class FairSession:
         self._metadata_hash = metadata_hash(metadata.reindex(sorted({*self._train_ids, *scorable})))
         self.finder = SubgroupFinder(metadata.reindex(list(scorable)), metadata.reindex(list(self._train_ids)), config)
         self._scores = RunningCaseScores(scorable, n_classes, decay=config.score_decay, score_class=config.score_class)
-        self.records = FairRecords(folder)
+        self.records = FairRecords(folder, log)
         self._weights = dict.fromkeys(self._train_ids, 1.0)
         self._acting = dict(self._weights)  # what acts in each place: with alpha, and its root where there are two
         self._largest = 1.0

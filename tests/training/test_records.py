@@ -106,3 +106,48 @@ def test_the_plot_is_drawn_even_without_a_subgroup(tmp_path):
     records.write(1, nothing, list("abc"))
     records.plot()
     assert (tmp_path / "fair_progress.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_are_text_and_never_formulas(tmp_path):
+    records = FairRecords(tmp_path)
+    records.begin(None)
+    cases = pd.DataFrame({"$x^{": ["$50k", "\\frac{1}$$"] * 4}, index=[f"c{i}" for i in range(8)], dtype=object)
+    scores = pd.Series([0.1, 0.9] * 4, index=cases.index)
+    found = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, min_support=0.001)).refresh(scores)
+    records.write(1, found, list(cases.index))
+    said = []
+    records._log = said.append
+    records.plot()
+    assert said == []
+    assert (tmp_path / "fair_progress.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("content", ["", "x,y\n1,2\n", "epoch\n", "\x00\x01"], ids=["empty", "other", "short", "bytes"])
+def test_an_unreadable_history_is_started_anew(tmp_path, content):
+    (tmp_path / "fair_history.csv").write_text(content)
+    said = []
+    records = FairRecords(tmp_path, said.append)
+    records.begin(3, [[2, 0.5, 2.0]])
+    assert records.weight_range == [(2, 0.5, 2.0)]
+    assert len(said) == 1
+    assert "started anew" in said[0]
+    assert (tmp_path / "fair_history.csv").read_text().startswith("epoch,subgroup,")
+    found, ids = refresh()
+    records.write(3, found, ids)
+    assert pd.read_csv(tmp_path / "fair_history.csv")["epoch"].tolist() == [3, 3]
+
+
+def test_records_that_cannot_be_written_stop_nothing(tmp_path):
+    said = []
+    records = FairRecords(tmp_path / "gone", said.append)
+    records.begin(None)
+    found, ids = refresh()
+    records.write(1, found, ids)
+    records.plot()
+    assert records.n_refreshes == 1
+    assert [line.split()[1] for line in said] == [
+        "fair_history.csv",
+        "fair_history.csv",
+        "fair_weights.csv",
+        "fair_progress.png",
+    ]

@@ -13,7 +13,17 @@ from matplotlib.figure import Figure
 
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison
 from nnunet_fair.evaluation.reports.evaluation_report import N_COMBINATIONS, Picture, render, svg
-from nnunet_fair.evaluation.reports.figures import BLUE, GREY, LABEL, STYLE, VERMILION, WIDTH, short_name, to_svg
+from nnunet_fair.evaluation.reports.figures import (
+    BLUE,
+    GREY,
+    LABEL,
+    STYLE,
+    VERMILION,
+    WIDTH,
+    never_fails,
+    short_name,
+    to_svg,
+)
 from nnunet_fair.evaluation.reports.overlays import OverlayOptions
 
 N_LISTED = 8
@@ -152,6 +162,7 @@ def comparison_figures(comparison: Comparison, options: CompareOptions) -> list[
     return pictures
 
 
+@never_fails
 def group_change_figure(table: pd.DataFrame, name_a: str, name_b: str) -> bytes:
     """An arrow from A's to B's mean DSC for each group.
 
@@ -189,6 +200,7 @@ def group_change_figure(table: pd.DataFrame, name_a: str, name_b: str) -> bytes:
     return to_svg(figure)
 
 
+@never_fails
 def case_scatter_figure(dsc_a: np.ndarray, dsc_b: np.ndarray, name_a: str, name_b: str) -> bytes:
     """DSC of every case under both models.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
 
 import matplotlib as mpl
 import numpy as np
@@ -28,8 +31,27 @@ STYLE = {
     "svg.hashsalt": "nnunet_fair",
     "font.family": "DejaVu Sans",
     "figure.dpi": 144,
+    "text.parse_math": False,  # a group may be called $50k: names are text, never formulas
 }
+P = ParamSpec("P")
 METRIC_NAMES = {"dsc": "DSC", "norm_hd": "NormHD"}
+
+
+def never_fails(draw: Callable[P, bytes]) -> Callable[P, bytes]:
+    """Decorate what draws a figure: where it cannot be drawn, there is a figure that says so and a line in the log."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        try:
+            return draw(*args, **kwargs)
+        except Exception as error:
+            print(f"nnunet_fair: {draw.__name__} could not be drawn ({type(error).__name__}: {error})", file=sys.stderr)
+            with mpl.rc_context(STYLE):
+                figure = Figure(figsize=(WIDTH, 0.5))
+                figure.text(0.5, 0.5, "This figure could not be drawn.", ha="center", va="center", color=GREY)
+            return to_svg(figure)
+
+    return drawn
 
 
 def to_svg(figure: Figure) -> bytes:
@@ -40,6 +62,7 @@ def to_svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+@never_fails
 def group_figure(table: pd.DataFrame, metric: str, *, cohort_mean: float) -> bytes:
     """Mean and interval of every group, one block a variable, with the cohort's mean as a line.
 
@@ -82,6 +105,7 @@ def group_figure(table: pd.DataFrame, metric: str, *, cohort_mean: float) -> byt
     return to_svg(figure)
 
 
+@never_fails
 def heatmap_figure(values: pd.Series, rows: pd.Series, columns: pd.Series, *, metric: str, min_group: int) -> bytes:
     """Mean of a metric over the cells of two variables.
 
@@ -127,6 +151,7 @@ def heatmap_figure(values: pd.Series, rows: pd.Series, columns: pd.Series, *, me
     return to_svg(figure)
 
 
+@never_fails
 def size_figure(cases: pd.DataFrame, *, failure_dsc: float) -> bytes:
     """DSC against the reference's volume, failures marked, with the running median.
 
@@ -168,6 +193,7 @@ def size_figure(cases: pd.DataFrame, *, failure_dsc: float) -> bytes:
     return to_svg(figure)
 
 
+@never_fails
 def lambda_figure(performance: float, fairness: float, lambda_: float) -> bytes:
     """The ranking as a function of λ, from pure performance to pure fairness."""
     with mpl.rc_context(STYLE):
@@ -187,6 +213,7 @@ def lambda_figure(performance: float, fairness: float, lambda_: float) -> bytes:
     return to_svg(figure)
 
 
+@never_fails
 def training_figure(history: pd.DataFrame, *, n_subgroups: int = 6) -> bytes:
     """Divergence over the epochs of the subgroups that were worst at some refresh, averaged over the folds.
 
@@ -222,6 +249,7 @@ def training_figure(history: pd.DataFrame, *, n_subgroups: int = 6) -> bytes:
     return to_svg(figure)
 
 
+@never_fails
 def weights_figure(weights: Sequence[tuple[str, np.ndarray]]) -> bytes:
     """The last weights of the training cases, one row a fold.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,32 @@ def overlay_or_plain(
         return picture, " (its image could not be drawn)"
 
 
+def overlay_or_nothing(
+    case_id: str,
+    reference_path: Path,
+    contours: Sequence[Contour],
+    options: OverlayOptions,
+    scoring: ScoringOptions,
+    *,
+    name: str = "",
+) -> tuple[bytes, str] | None:
+    """As :func:`overlay_or_plain`; None, and a line in the log, where nothing can be drawn.
+
+    Args:
+        case_id: see :func:`overlay_picture`.
+        reference_path: see :func:`overlay_picture`.
+        contours: see :func:`overlay_picture`.
+        options: see :func:`overlay_picture`.
+        scoring: see :func:`overlay_picture`.
+        name: the name the line gives the case.
+    """
+    try:
+        return overlay_or_plain(case_id, reference_path, contours, options, scoring)
+    except Exception as error:  # a picture is an extra: the scores are there already
+        print(f"nnunet_fair: no picture of {name or case_id} ({type(error).__name__})", file=sys.stderr)
+        return None
+
+
 def _channel_of(path: Path) -> int | None:
     """The channel number in a file's name as nnU-Net writes it."""
     stem = next((path.name[: -len(e)] for e in FILE_ENDINGS if path.name.lower().endswith(e)), None)
@@ -198,7 +225,7 @@ def _draw(
     shape, aspect = lines[0][1].shape, spacing[0] / spacing[1]
     height = float(np.clip(3.0 * shape[0] * aspect / shape[1], 1.2, 5.0))
     buffer = io.BytesIO()
-    with mpl.rc_context({"font.size": 8}):
+    with mpl.rc_context({"font.size": 8, "text.parse_math": False}):
         figure = Figure(figsize=(3.0, height + 0.55))
         axes = figure.add_axes((0, 0.32 / (height + 0.55), 1, height / (height + 0.55)))
         axes.set_axis_off()
