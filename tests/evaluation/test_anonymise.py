@@ -1,20 +1,49 @@
 """Anonymised results: no name, no group of a few patients, none by subtraction."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from nnunet_fair.cli import main
-from nnunet_fair.evaluation.anonymise import publishable, without_combinations
+from nnunet_fair.evaluation.anonymise import anonymise_cases, neutral_names, publishable, without_combinations
 from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.masks.pairing import CasePair
 from nnunet_fair.subgroups.search import SubgroupOptions
 
 
 def groups_of(frame, variables, official=True):
     return CaseGroups(frame=pd.DataFrame(frame, dtype=object), variables=variables, official=official, notes=())
+
+
+def test_no_case_id_is_left_and_scores_and_groups_go_with_their_case():
+    problems = [
+        "/data/labels/CASE_00.nii.gz cannot be read (cut short)",
+        "CASE_01 has no prediction; /data/labels/CASE_01.nii.gz is kept, CASE_01 scored 0",
+        *[""] * 10,
+    ]
+    ids = [f"CASE_{i:02d}" for i in range(12)]
+    pairs = [CasePair(i, Path(f"/data/labels/{i}.nii.gz"), Path(f"/data/pred/{i}.nii.gz")) for i in ids]
+    cases = pd.DataFrame({"dsc": np.linspace(0.1, 0.9, 12), "norm_hd": 0.1, "problem": problems}, index=ids)
+    groups = CaseGroups(pd.DataFrame({"age": ["old", "young"] * 6}, ids, dtype=object), ("age",), False, ())
+    names, renamed, shown = anonymise_cases(pairs, cases, groups)
+    assert sorted(names.values()) == renamed.index.tolist() == shown.frame.index.tolist()
+    assert renamed["dsc"].to_dict() == {names[case_id]: dsc for case_id, dsc in cases["dsc"].items()}
+    assert shown.frame["age"].to_dict() == {names[case_id]: age for case_id, age in groups.frame["age"].items()}
+    new = names["CASE_01"]
+    assert renamed.loc[names["CASE_00"], "problem"] == "the reference cannot be read (cut short)"
+    assert renamed.loc[new, "problem"] == f"{new} has no prediction; the reference is kept, {new} scored 0"
+
+
+def test_neutral_names_do_not_give_the_order_away():
+    ids = [f"c{i}" for i in range(200)]
+    first, second = neutral_names(ids), neutral_names(ids)
+    assert first != second
+    assert sorted(first.values()) == [f"case-{number:04d}" for number in range(1, 201)]
+    assert set(map(len, neutral_names([str(i) for i in range(10_000)]).values())) == {len("case-00001")}
 
 
 def test_groups_of_the_scored_cases_are_merged_and_said():

@@ -110,3 +110,21 @@ def test_of_equal_components_far_apart_the_first_in_the_array_stays():
     mask[3, 50, 2] = mask[3, 10, 40] = mask[20, 0, 0] = True
     assert [axis.tolist() for axis in np.nonzero(filter_components(mask, keep=1))] == [[3], [10], [40]]
     assert [axis.tolist() for axis in np.nonzero(filter_components(mask, keep=2))] == [[3, 3], [10, 50], [40, 2]]
+
+
+def test_of_equal_components_of_several_voxels_the_first_in_the_array_stays():
+    # one window; the column through three slices comes first and ends last
+    mask = np.zeros((3, 7, 7), bool)
+    mask[1, 2, 4:7] = mask[1, 4:7, 0] = mask[0:3, 0, 2] = True
+    assert np.array_equal(filter_components(mask, keep=1), _only(mask, (0, 0, 2)))
+    assert np.array_equal(filter_components(mask, keep=2), mask & ~_only(mask, (1, 4, 0)))
+    # each in its own window: the window that comes first holds the component that comes last; a larger one stays
+    far = np.zeros((40, 60, 60), bool)
+    far[0:5, 30:34, 30:34] = far[12, 2, 50:54] = far[9, 50, 2:6] = far[30:34, 0, 0] = True
+    assert np.array_equal(filter_components(far, keep=2), _only(far, (0, 30, 30)) | _only(far, (9, 50, 2)))
+
+
+def _only(mask, voxel):
+    """The component that holds a voxel."""
+    labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+    return labels == labels[voxel]

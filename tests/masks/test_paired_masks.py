@@ -32,6 +32,17 @@ def test_headers_that_differ_by_rounding_are_one_grid(tmp_path, save_mask):
     assert read_masks(reference, prediction)[1].sum() == LESION.sum()
 
 
+@pytest.mark.parametrize(("shift", "one_grid"), [(0.09, True), (0.11, False), (0.4, False)])
+def test_grids_may_differ_by_a_tenth_of_the_smallest_voxel_side(tmp_path, save_mask, shift, one_grid):
+    reference = save_mask(LESION, tmp_path / "r.nii.gz", spacing=(0.5, 2.0, 2.0))
+    prediction = save_mask(LESION, tmp_path / "p.nii.gz", spacing=(0.5, 2.0, 2.0), origin=(0.0, 0.5 * shift, 0.0))
+    if one_grid:
+        assert read_masks(reference, prediction)[1].sum() == LESION.sum()
+    else:
+        with pytest.raises(CaseProblemError, match=f"lies up to {shift} voxels away"):
+            read_masks(reference, prediction)
+
+
 @pytest.mark.parametrize(
     ("array", "spacing", "origin", "message"),
     [

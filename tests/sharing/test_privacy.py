@@ -125,6 +125,47 @@ def test_a_zip_is_searched_file_by_file(tmp_path):
     assert check_archive(tmp_path / "model.zip", known) == 1
 
 
+@pytest.mark.parametrize(
+    ("logging", "said"),
+    [
+        # none of these is looked for among a file's bytes: the checkpoint must be opened
+        ({"hardest": ["07"]}, "the case ID 07"),
+        ({"groups": {"Kiel": 3}}, "the metadata value 'Kiel'"),
+        ({"trained_on": "/opt/hospital/cases"}, "the path '/opt/hospital/cases'"),
+    ],
+    ids=["case ID", "metadata value", "path"],
+)
+def test_checkpoints_are_opened(tmp_path, logging, said):
+    import torch
+
+    def zipped(logging):
+        torch.save(
+            {"network_weights": {}, "init_args": {}, "trainer_name": "x", "logging": logging}, tmp_path / "c.pth"
+        )
+        with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+            archive.write(tmp_path / "c.pth", "fold_0/checkpoint_final.pth")
+        return tmp_path / "model.zip"
+
+    known = secrets(short_ids=["07"], values=["Kiel"])
+    with pytest.raises(UserError, match=f"checkpoint_final.pth holds {said}"):
+        check_archive(zipped(logging), known)
+    assert check_archive(zipped({"dice": [0.7]}), known) == 1
+
+
+@pytest.mark.parametrize("written", ["DUKE_003", "duke_003", "Duke_003"])
+def test_case_ids_are_found_whatever_their_case(written):
+    known = secrets(case_ids=["DUKE_003"])
+    assert find_in_texts({"note": f"see {written}.nii.gz"}, known) == [f"the case ID {written}"]
+    assert find_in_own_words([f"worst: {written}"], known) == [f"the case ID or date {written}"]
+    assert find_in_texts(["DUKE_0031", "xDUKE_003", "DUKE-003"], known) == []
+
+
+def test_bytes_are_searched_in_upper_and_in_lower_case():
+    known = secrets(case_ids=["DUKE_003", "duke_004x"])
+    for written in ("DUKE_003", "duke_003", "DUKE_004X"):
+        assert find_in_bytes(b"DUKE_00\x00DUKE" + written.encode() + b"\xff", known) == [written]
+
+
 class Runs:
     def __reduce__(self):
         return (print, ("code from the file",))

@@ -72,11 +72,14 @@ def test_no_spread_is_an_interval_of_width_zero():
 
 
 def test_weights_inside_every_group_are_uniform_on_the_simplex():
+    asked = []
+    bootstrap_intervals(lambda w: asked.append(w) or w[:, :1], 3, n_resamples=4000)
+    (weights,) = (w for w in asked if len(w) == 4000)
     # Dirichlet(1, 1): the share of the first of two cases is uniform on [0, 1], in overlapping groups as well.
-    weights = np.random.default_rng(0).standard_exponential((4000, 3))
     for pair in ((0, 1), (1, 2)):
         share = weights[:, pair[0]] / weights[:, pair].sum(axis=1)
         assert stats.kstest(share, "uniform").pvalue > 1e-3
+    assert np.corrcoef(weights[:, 0], weights[:, 2])[0, 1] == pytest.approx(0, abs=0.05)  # groups apart are independent
 
 
 def test_weighted_means_by_hand():

@@ -16,6 +16,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
 
 

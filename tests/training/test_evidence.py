@@ -115,3 +115,14 @@ def test_evidence_grows_with_the_cases():
         return float(subgroup_evidence(scores, membership, np.ones(1)).posterior[0])
 
     assert probability(20) < 0.9 < probability(200)
+
+
+def test_every_number_of_items_has_the_same_prior():
+    # two single attributes share 5/12, four conjunctions another 5/12; all six hold the same cases: equal evidence
+    scores = np.array([0.2, 0.4, 0.6, 0.8])
+    membership = np.repeat([[1.0], [1.0], [0.0], [0.0]], 6, axis=1)
+    found = subgroup_evidence(scores, membership, np.array([1, 2, 2, 1, 2, 2]))
+    single, pair = (1 - PRIOR_OF_NONE) / 2 / 2, (1 - PRIOR_OF_NONE) / 2 / 4
+    factor = (0.2 / 0.04) ** 2 / 2
+    expected = factor * np.array([single, pair, pair, single, pair, pair])
+    assert found.posterior == pytest.approx(expected / (expected.sum() + PRIOR_OF_NONE))

@@ -53,6 +53,7 @@ def test_low_resolution_then_cascade(tiny_dataset):
     assert len(pd.read_csv(Path(cascade.output_folder) / "fair_history.csv")) > 0
 
 
+@pytest.mark.slow
 def test_pretrained_weights(tiny_dataset):
     from nnunetv2.run.run_training import maybe_load_checkpoint
 
@@ -100,6 +101,7 @@ def test_a_validation_without_metadata_says_why_there_is_no_table(tiny_dataset):
     assert "no subgroup table of the validation: no case metadata" in Path(again.log_file).read_text()
 
 
+@pytest.mark.slow
 def test_experiment_trackers_get_the_fairness_values(tiny_dataset):
     logged = []
     tracker = SimpleNamespace(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.evidence import subgroup_evidence
 from nnunet_fair.training.weights import SubgroupFinder, rule_weights, worst_subgroups
 
 
@@ -178,6 +179,39 @@ def test_averaging_is_closer_to_neutral_where_scores_are_noise():
             refresh = SubgroupFinder(cases, cases, lowest(search=search, shrinkage=5.0)).refresh(scores)
             spreads.append(refresh.weights.std())
     assert np.median(spread["averaged"]) < 0.5 * np.median(spread["lowest"])
+
+
+def test_a_case_whose_value_is_missing_weighs_by_its_own_score():
+    # of three cases of unknown age one scores like the old, one like the young, one has no score yet
+    ages = ["old"] * 10 + ["young"] * 10 + [None] * 3
+    cases = frame({f"c{i}": {"age": age, "site": "s"} for i, age in enumerate(ages)})
+    noise = np.tile([-0.05, 0.05], 10)
+    scores = pd.Series([*(np.repeat([0.4, 0.7], 10) + noise), 0.4, 0.7, np.nan], index=cases.index)
+    settings = FairConfig(min_cases=2, missing_as_group=False, max_weight=50.0)
+    refresh = SubgroupFinder(cases, cases, settings).refresh(scores)
+    old, young, like_old, like_young, unscored = refresh.weights[[0, 10, 20, 21, 22]]
+    assert young <= like_young < unscored < like_old <= old
+    # without a score it is a member as often as the cases of known age are: half
+    assert (unscored - young) / (old - young) == pytest.approx(0.5)
+
+
+def test_a_missing_value_is_filled_in_from_the_cases_of_its_own_table():
+    # four of five validation cases of known age are old, and one of five training cases
+    ages = ["old"] * 8 + ["young"] * 2 + [None] * 2
+    validation = frame({f"v{i}": {"age": age, "site": "s"} for i, age in enumerate(ages)})
+    train = frame({f"t{i}": {"age": age, "site": "s"} for i, age in enumerate(["old"] + ["young"] * 4 + [None])})
+    scores = pd.Series([*np.tile([0.3, 0.4], 4), 0.7, 0.8, 0.4, 0.7], index=validation.index)
+    settings = FairConfig(min_cases=2, min_t=0.0, score_cases="val", missing_as_group=False, max_weight=50.0)
+    refresh = SubgroupFinder(validation, train, settings).refresh(scores)
+    old, young, unknown = refresh.weights[[0, 1, 5]]
+    assert (unknown - young) / (old - young) == pytest.approx(1 / 5)
+    # the same subgroups with the validation cases' memberships written out
+    names = {"age=old": (1.0, 0.0, 0.8), "age=young": (0.0, 1.0, 0.2), "site=s": (1.0, 1.0, 1.0)}
+    items = ["age=old", "age=old, site=s", "age=young", "age=young, site=s", "site=s"]
+    membership = np.array([np.repeat(names[item.split(",")[0]], (8, 2, 2)) for item in items]).T
+    evidence = subgroup_evidence(scores.to_numpy(), membership, np.array([1, 2, 1, 2, 1]))
+    found = refresh.divergence.set_index("subgroup")["probability"]
+    assert found[items].to_numpy() == pytest.approx(evidence.posterior)
 
 
 def test_min_t_holds_for_averages_too():

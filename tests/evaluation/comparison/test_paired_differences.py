@@ -97,6 +97,22 @@ def test_subgroup_row_by_hand():
     assert row["q"] >= row["p"]
 
 
+def test_interval_of_a_subgroups_difference_is_bca():
+    change = np.random.default_rng(4).exponential(0.1, N) ** 2  # skewed: the acceleration moves the ends
+    found = _compare([BASE], [BASE + change]).subgroups.set_index("subgroup").loc["age=old"]
+    old = np.arange(N) < 20
+    weights = np.random.default_rng(OPTIONS.subgroups.seed).standard_exponential((400, N))
+    replicates = np.array([np.average(change[old], weights=row[old]) for row in weights])
+    without = np.array([change[old & (np.arange(N) != case)].mean() for case in range(N)])
+    deviations = without.mean() - without
+    acceleration = (deviations**3).sum() / (6 * (deviations**2).sum() ** 1.5)
+    bias = stats.norm.ppf((replicates < change[old].mean()).mean())
+    z = bias + stats.norm.ppf([0.025, 0.975])
+    expected = np.quantile(replicates, stats.norm.cdf(bias + z / (1 - acceleration * z)))
+    assert acceleration > 0.05
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx(tuple(expected), rel=1e-9)
+
+
 def test_several_seeds_are_averaged_and_widen_the_interval():
     shifts = np.array([0.0, 0.1, 0.2])
     found = _compare([BASE], [BASE + shift for shift in shifts])
