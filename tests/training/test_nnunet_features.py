@@ -161,6 +161,7 @@ def _rank(rank: int, store: str, folder: str, results) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_every_rank_of_a_distributed_training_holds_the_same_weights(tmp_path):
     context = multiprocessing.get_context("fork")
     results = context.Queue()
