@@ -6,14 +6,19 @@ import argparse
 from pathlib import Path
 
 from nnunet_fair.commands.evaluation_arguments import (
+    OPTIONS,
     add_analysis_arguments,
     add_overlay_arguments,
     add_scoring_arguments,
     analysis_options,
     check_ranges,
+    overlay_options,
     scoring_options,
     table_options,
 )
+from nnunet_fair.evaluation.reports.options import CompareOptions
+
+__all__ = ["HELP", "OPTIONS", "add_arguments", "run"]
 
 HELP = "compare two models: paired differences by subgroup, intervals, levelling-down audit, an HTML report"
 
@@ -44,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the k-th folders of -a and -b were trained as a pair (same folds, initialisation and batch order)",
     )
     report = parser.add_argument_group("report")
-    report.add_argument("--name-a", default="A", help="model A's name in the report")
-    report.add_argument("--name-b", default="B", help="model B's name in the report")
-    report.add_argument("--title", default="Comparison of two models", help="title of the report")
+    report.add_argument("--name-a", default=CompareOptions.name_a, help="model A's name in the report")
+    report.add_argument("--name-b", default=CompareOptions.name_b, help="model B's name in the report")
+    report.add_argument("--title", default=CompareOptions.title, help="title of the report")
     add_overlay_arguments(report)
     report.add_argument("--anonymise", action="store_true", help="replace case IDs by neutral numbers in every output")
 
@@ -60,9 +65,7 @@ def run(args: argparse.Namespace) -> int:
     check_ranges(args)
     from nnunet_fair.evaluation.compare_folders import compare_folders
     from nnunet_fair.evaluation.comparison.levelling import overall_sentence
-    from nnunet_fair.evaluation.reports.comparison_report import CompareOptions
-    from nnunet_fair.evaluation.reports.evaluation_report import interval, signed
-    from nnunet_fair.evaluation.reports.overlays import OverlayOptions
+    from nnunet_fair.evaluation.reports.numbers import interval, signed
 
     comparison, audit = compare_folders(
         args.ref,
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             name_b=args.name_b,
             title=args.title,
             missing=args.missing,
-            overlays=OverlayOptions(args.i, args.channel),
+            overlays=overlay_options(args),
             n_overlays=args.overlays,
             anonymise=args.anonymise,
             paired_seeds=args.paired_seeds,

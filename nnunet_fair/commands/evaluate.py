@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_fair.commands.evaluation_arguments import (
+    OPTIONS,
     add_analysis_arguments,
     add_overlay_arguments,
     add_scoring_arguments,
     analysis_options,
     check_ranges,
+    overlay_options,
     require,
     scoring_options,
     table_options,
 )
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.reports.options import ReportOptions
+
+if TYPE_CHECKING:
+    from nnunet_fair.evaluation.scores.analysis import Analysis
+    from nnunet_fair.masks.pairing import Pairing
+
+__all__ = ["HELP", "OPTIONS", "add_arguments", "run"]
 
 HELP = "score predictions: per-case metrics, the challenge's score, subgroups, an HTML report"
-
-OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c"}
-"""The options behind arguments that the library calls otherwise."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,9 +89,8 @@ def run(args: argparse.Namespace) -> int:
     check_ranges(args)
     if args.task == "pcr":
         return run_pcr(args)
-    from nnunet_fair.evaluation.evaluate import ReportOptions, evaluate
+    from nnunet_fair.evaluation.evaluate import evaluate
     from nnunet_fair.evaluation.metrics.parts import PARTS, merge_parts, score_part
-    from nnunet_fair.evaluation.reports.overlays import OverlayOptions
 
     pairing = crossval_cases(args) if args.crossval else paired_cases(args)
     scoring = scoring_options(args)
@@ -103,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
         scoring=scoring,
         analysis=analysis_options(args),
         report=ReportOptions(
-            title=args.title or "Segmentation fairness report",
-            overlays=OverlayOptions(args.i, args.channel),
+            title=args.title or ReportOptions.title,
+            overlays=overlay_options(args),
             n_overlays=args.overlays,
             model=args.model,
             anonymise=args.anonymise,
@@ -117,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     return print_summary(result, pairing, args.o, anonymise=args.anonymise)
 
 
-def paired_cases(args: argparse.Namespace):
+def paired_cases(args: argparse.Namespace) -> Pairing:
     """The cases of -ref and -pred."""
     from nnunet_fair.masks.pairing import find_labels, pair_cases
 
@@ -126,7 +132,7 @@ def paired_cases(args: argparse.Namespace):
     return pair_cases(find_labels(args.ref), find_labels(args.pred), missing=args.missing, where=where)
 
 
-def crossval_cases(args: argparse.Namespace):
+def crossval_cases(args: argparse.Namespace) -> Pairing:
     """The cases of a cross-validation; fills in the table, the images, the model and the output folder."""
     from nnunet_fair.evaluation.crossval import crossval_pairing, default_output
     from nnunet_fair.evaluation.reports.training_records import has_training_records
@@ -149,7 +155,7 @@ def crossval_cases(args: argparse.Namespace):
 def run_pcr(args: argparse.Namespace) -> int:
     """Score a table of pCR predictions."""
     from nnunet_fair.evaluation.evaluate_pcr import evaluate_pcr
-    from nnunet_fair.evaluation.reports.evaluation_report import number
+    from nnunet_fair.evaluation.reports.numbers import number
 
     require(args, "pred", "m", "o")
     result = evaluate_pcr(
@@ -172,10 +178,10 @@ def run_pcr(args: argparse.Namespace) -> int:
     return 0
 
 
-def print_summary(result, pairing, output: Path, *, anonymise: bool) -> int:
+def print_summary(result: Analysis, pairing: Pairing, output: Path, *, anonymise: bool) -> int:
     """Print the scores, what was left out and where the files are; 1 where a case could not be scored."""
     from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED
-    from nnunet_fair.evaluation.reports.evaluation_report import number
+    from nnunet_fair.evaluation.reports.numbers import number
 
     score = result.score
     print(
@@ -189,11 +195,11 @@ def print_summary(result, pairing, output: Path, *, anonymise: bool) -> int:
         )
     for sentence in result.warnings:
         print(f"note: {sentence}")
-    for name, what in ((pairing.missing, "without a prediction"), (pairing.extra, "predicted without a reference")):
-        if name and anonymise:
-            print(f"{len(name)} {what}")
-        elif name:
-            print(f"{len(name)} {what}: {', '.join(name[:10])}{' …' if len(name) > 10 else ''}")
+    for cases, what in ((pairing.missing, "without a prediction"), (pairing.extra, "predicted without a reference")):
+        if cases and anonymise:
+            print(f"{len(cases)} {what}")
+        elif cases:
+            print(f"{len(cases)} {what}: {', '.join(cases[:10])}{' …' if len(cases) > 10 else ''}")
     unscored = result.cases[result.cases["status"] == NOT_SCORED]
     for case_id, problem in unscored["problem"].items():
         print(f"not scored: {case_id}: {problem}")

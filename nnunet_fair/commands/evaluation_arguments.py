@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
+from nnunet_fair.evaluation.reports.options import OverlayOptions, ReportOptions
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
+
+if TYPE_CHECKING:
+    from nnunet_fair.evaluation.table_options import TableOptions
+
+N_PROCESSES = 2
+OPTIONS = {
+    "references": "-ref",
+    "predictions": "-pred",
+    "table": "-m",
+    "output": "-o",
+    "dataset": "-d",
+    "trainer": "-tr",
+    "plans": "-p",
+    "configuration": "-c",
+    "folds": "-f",
+    "n_processes": "-np",
+}
+"""The options whose names differ from the library's arguments."""
 
 
 def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how masks are read and scored (shared with compare)."""
     group = parser.add_argument_group("scoring")
-    group.add_argument("-np", type=int, default=2, metavar="N", help="processes (default: 2)")
+    group.add_argument("-np", type=int, default=N_PROCESSES, metavar="N", help="processes (default: %(default)s)")
     group.add_argument(
         "--labels",
         type=int,
@@ -21,22 +45,28 @@ def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--empty",
-        choices=("challenge", "perfect", "exclude"),
-        default="challenge",
-        help="what two empty masks score: DSC 0 as in the challenge, 1, or nothing (default: challenge)",
+        choices=[policy.value for policy in EmptyMaskPolicy],
+        default=ScoringOptions.empty.value,
+        help="what two empty masks score: DSC 0 as in the challenge, 1, or nothing (default: %(default)s)",
     )
     group.add_argument(
         "--missing",
         choices=("empty", "skip"),
         default="empty",
-        help="a reference without a prediction counts as an empty mask or is left out (default: empty)",
+        help="a reference without a prediction counts as an empty mask or is left out (default: %(default)s)",
     )
     group.add_argument(
         "--resample",
         action="store_true",
         help="resample predictions of another grid onto the reference's, nearest neighbour",
     )
-    group.add_argument("--tolerance", type=float, default=2.0, metavar="MM", help="of the surface DSC (default: 2 mm)")
+    group.add_argument(
+        "--tolerance",
+        type=float,
+        default=ScoringOptions.tolerance_mm,
+        metavar="MM",
+        help="of the surface DSC (default: %(default)g mm)",
+    )
 
 
 def add_analysis_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,41 +88,45 @@ def add_analysis_arguments(parser: argparse.ArgumentParser) -> None:
         "--lambda",
         dest="lambda_",
         type=float,
-        default=0.5,
+        default=AnalysisOptions.lambda_,
         metavar="L",
-        help="weight of the fairness in the ranking (default: 0.5)",
+        help="weight of the fairness in the ranking (default: %(default)s)",
     )
     group.add_argument(
         "--min-group",
         type=int,
-        default=10,
+        default=SubgroupOptions.min_group,
         metavar="N",
-        help="groups with fewer cases are shown but decide no headline (default: 10)",
+        help="groups with fewer cases are shown but decide no headline (default: %(default)s)",
     )
     group.add_argument(
         "--min-support",
         type=float,
-        default=0.05,
+        default=SubgroupOptions.min_support,
         metavar="SHARE",
-        help="smallest share of cases of a combination of attributes (default: 0.05)",
+        help="smallest share of cases of a combination of attributes (default: %(default)s)",
     )
     group.add_argument(
         "--max-items",
         type=int,
-        default=3,
+        default=SubgroupOptions.max_items,
         metavar="N",
-        help="largest number of attributes in a combination (default: 3)",
+        help="largest number of attributes in a combination (default: %(default)s)",
     )
     group.add_argument(
         "--failure",
         type=float,
-        default=0.1,
+        default=SubgroupOptions.failure_dsc,
         metavar="DSC",
-        help="a case with DSC 0 or below this is a failure (default: 0.1)",
+        help="a case with DSC 0 or below this is a failure (default: %(default)s)",
     )
-    group.add_argument("--resamples", type=int, default=2000, metavar="N", help="bootstrap replicates (default: 2000)")
-    group.add_argument("--confidence", type=float, default=0.95, metavar="C", help="of the intervals (default: 0.95)")
-    group.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    numbers = (
+        ("--resamples", int, SubgroupOptions.n_resamples, "N", "bootstrap replicates"),
+        ("--confidence", float, SubgroupOptions.confidence, "C", "of the intervals"),
+        ("--seed", int, SubgroupOptions.seed, "SEED", "of the bootstrap"),
+    )
+    for option, kind, default, metavar, text in numbers:
+        group.add_argument(option, type=kind, default=default, metavar=metavar, help=f"{text} (default: %(default)s)")
 
 
 def add_overlay_arguments(group: argparse._ArgumentGroup) -> None:
@@ -106,7 +140,13 @@ def add_overlay_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="C",
         help="image channel to draw (default: 1, the first post-contrast phase, where there is one)",
     )
-    group.add_argument("--overlays", type=int, default=6, metavar="N", help="cases to draw (default: 6)")
+    group.add_argument(
+        "--overlays",
+        type=int,
+        default=ReportOptions.n_overlays,
+        metavar="N",
+        help="cases to draw (default: %(default)s)",
+    )
 
 
 RANGES = {
@@ -137,11 +177,8 @@ def check_ranges(args: argparse.Namespace) -> None:
             raise UserError(f"{flag} takes a value {limits}, found {value:g}")
 
 
-def scoring_options(args: argparse.Namespace):
+def scoring_options(args: argparse.Namespace) -> ScoringOptions:
     """The scoring options the arguments name."""
-    from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
-    from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions
-
     return ScoringOptions(
         labels=tuple(args.labels) if args.labels else None,
         empty=EmptyMaskPolicy(args.empty),
@@ -150,11 +187,13 @@ def scoring_options(args: argparse.Namespace):
     )
 
 
-def analysis_options(args: argparse.Namespace):
-    """The analysis options the arguments name."""
-    from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
-    from nnunet_fair.subgroups.search import SubgroupOptions
+def overlay_options(args: argparse.Namespace) -> OverlayOptions:
+    """The images the arguments name."""
+    return OverlayOptions(args.i, args.channel)
 
+
+def analysis_options(args: argparse.Namespace) -> AnalysisOptions:
+    """The analysis options the arguments name."""
     return AnalysisOptions(
         lambda_=args.lambda_,
         subgroups=SubgroupOptions(
@@ -169,9 +208,9 @@ def analysis_options(args: argparse.Namespace):
     )
 
 
-def table_options(args: argparse.Namespace):
+def table_options(args: argparse.Namespace) -> TableOptions:
     """The table options the arguments name."""
-    from nnunet_fair.evaluation.evaluate import TableOptions
+    from nnunet_fair.evaluation.table_options import TableOptions
 
     return TableOptions(
         args.m,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import scored_cases
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.masks.pairing import CasePair
 from nnunet_fair.subgroups.disclosure import MIN_CASES, publishable_groups
 

@@ -14,14 +14,19 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import neutral_names, publishable, without_combinations
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
-from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, TableOptions, make_folder
+from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, make_folder
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.parts import read_case_rows
-from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions, score_cases
-from nnunet_fair.evaluation.reports.comparison_report import CompareOptions, comparison_report
-from nnunet_fair.evaluation.reports.evaluation_report import Picture, number
+from nnunet_fair.evaluation.metrics.score_cases import score_cases
+from nnunet_fair.evaluation.reports.case_pictures import case_picture
+from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.figures import SKY, VERMILION
-from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options, overlay_or_nothing
-from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
+from nnunet_fair.evaluation.reports.numbers import number
+from nnunet_fair.evaluation.reports.options import CompareOptions
+from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options
+from nnunet_fair.evaluation.reports.page import Picture
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
+from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, find_labels, pair_cases
 
@@ -63,7 +68,9 @@ def score_folder(
     if not labels and (folder / CASES).is_file():
         return ScoredFolder(read_cases(folder / CASES), {})
     if references is None:
-        raise UserError(f"{folder} holds no cases.csv of an evaluation, so -ref, the folder of the labels, is needed")
+        raise UserError(
+            f"{folder} holds no cases.csv of an evaluation, so `references`, the folder of the labels, is needed"
+        )
     pairing = pair_cases(find_labels(references), labels, missing=missing, where=f" in {references} and {folder}")
     cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
     return ScoredFolder(cases, {pair.case_id: pair for pair in pairing.pairs})
@@ -239,11 +246,10 @@ def _pictures(
             Contour(options.name_a, a.prediction, SKY, "dashed"),
             Contour(options.name_b, b.prediction, VERMILION, "dotted"),
         ]
-        caption = f"{row.case_id}: DSC {number(row.dsc_a)} → {number(row.dsc_b)}"
-        drawn = overlay_or_nothing(a.case_id, a.reference, contours, options.overlays, scoring, name=row.case_id)
-        if drawn is None:
-            continue
-        data, addition = drawn
-        text = f"Contours of the reference and of both models' predictions of case {row.case_id}."
-        pictures.append(Picture(data, "image/png", text, caption + addition))
+        caption = f"DSC {number(row.dsc_a)} → {number(row.dsc_b)}"
+        picture = case_picture(
+            a, contours, name=row.case_id, caption=caption, overlays=options.overlays, scoring=scoring
+        )
+        if picture is not None:
+            pictures.append(picture)
     return pictures

@@ -40,7 +40,7 @@ def crossval_pairing(dataset: str | int, model: Path, folds: Sequence[int] | Non
         if not predictions:
             raise UserError(
                 f"{folder} holds no validation prediction; finish the fold with nnUNetv2_train … {fold} --val, or name "
-                "the finished folds with -f"
+                "the finished folds with `folds`"
             )
         expected = splits[fold] if fold < len(splits) else list(predictions)
         found = match_cases(predictions, labels)
@@ -81,7 +81,7 @@ def _fold_folders(model: Path, folds: Sequence[int] | None) -> dict[int, Path]:
         if fold not in there or not there[fold].is_dir():
             raise UserError(
                 f"{model} has no {VALIDATION} folder for fold {fold}; finish it with nnUNetv2_train … {fold} --val, or "
-                "name the finished folds with -f"
+                "name the finished folds with `folds`"
             )
     return {fold: there[fold] for fold in wanted}
 

@@ -3,65 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases, without_combinations
-from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, ScoringOptions, score_cases
-from nnunet_fair.evaluation.reports.evaluation_report import Picture, evaluation_report, number, worst_cases
-from nnunet_fair.evaluation.reports.overlays import Contour, OverlayOptions, check_overlay_options, overlay_or_nothing
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
+from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, score_cases
+from nnunet_fair.evaluation.reports.case_pictures import case_picture
+from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report, worst_cases
+from nnunet_fair.evaluation.reports.numbers import number
+from nnunet_fair.evaluation.reports.options import ReportOptions
+from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options
+from nnunet_fair.evaluation.reports.page import Picture
 from nnunet_fair.evaluation.reports.training_records import read_training_records
-from nnunet_fair.evaluation.scores.analysis import Analysis, AnalysisOptions, analyse, scores_document
-from nnunet_fair.evaluation.scores.case_groups import CaseGroups, read_case_groups
+from nnunet_fair.evaluation.scores.analysis import Analysis, analyse, scores_document
+from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
+from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """What the report shows beside the numbers.
-
-    Attributes:
-        title: its title.
-        overlays: the images under the contours.
-        n_overlays: how many of the worst cases to draw.
-        model: training folder to show weights and divergence of; not in an anonymised report.
-        anonymise: write neutral numbers in place of case IDs, and no group of fewer than five cases.
-    """
-
-    title: str = "Segmentation fairness report"
-    overlays: OverlayOptions = field(default_factory=OverlayOptions)
-    n_overlays: int = 6
-    model: Path | None = None
-    anonymise: bool = False
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """Where the groups come from.
-
-    Attributes:
-        path: ``fair_cases.csv`` or a raw table.
-        variables: variables of the fairness score, None for the challenge's.
-        attributes: further attributes of the subgroup table.
-        id_column: the raw table's ID column.
-    """
-
-    path: Path
-    variables: tuple[str, ...] | None = None
-    attributes: tuple[str, ...] | None = None
-    id_column: str | None = None
-
-    def read(self, case_ids: Sequence[str]) -> CaseGroups:
-        """The groups of these cases."""
-        return read_case_groups(
-            self.path, case_ids, variables=self.variables, attributes=self.attributes, id_column=self.id_column
-        )
 
 
 def evaluate(
@@ -187,13 +152,10 @@ def draw_overlays(
     pictures = []
     for name in worst_cases(scored, report.n_overlays):
         row, pair = scored.loc[name], pair_of[name]
-        caption = f"{name}: DSC {number(row['dsc'])}, HD95 {number(row['hd95_mm'], 1)} mm, volume "
+        caption = f"DSC {number(row['dsc'])}, HD95 {number(row['hd95_mm'], 1)} mm, volume "
         caption += f"{number(row['volume_reference_mm3'] / 1000, 2)} mL"
         contours = [Contour("prediction", pair.prediction)]
-        drawn = overlay_or_nothing(pair.case_id, pair.reference, contours, report.overlays, scoring, name=name)
-        if drawn is None:
-            continue
-        data, addition = drawn
-        text = f"Contours of reference and prediction of case {name}."
-        pictures.append(Picture(data, "image/png", text, caption + addition))
+        picture = case_picture(pair, contours, name=name, caption=caption, overlays=report.overlays, scoring=scoring)
+        if picture is not None:
+            pictures.append(picture)
     return pictures

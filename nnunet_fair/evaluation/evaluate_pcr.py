@@ -11,12 +11,13 @@ from sklearn.metrics import roc_auc_score
 
 from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.evaluate import CASES, REPORT, SCORES, SUBGROUPS, TableOptions, make_folder
-from nnunet_fair.evaluation.reports.evaluation_report import render
-from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
+from nnunet_fair.evaluation.evaluate import CASES, REPORT, SCORES, SUBGROUPS, make_folder
+from nnunet_fair.evaluation.reports.page import render
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, group_memberships
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.pcr_score import PcrScore, PcrStatistics, group_rates, pcr_score
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals
+from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
 from nnunet_fair.metadata.case_table import read_case_table
 from nnunet_fair.subgroups.bootstrap import bootstrap_intervals

@@ -18,11 +18,11 @@ from typing import TypeAlias
 import numpy as np
 from scipy import stats
 
+from nnunet_fair.subgroups.options import CONFIDENCE, N_RESAMPLES
+
 Statistic: TypeAlias = Callable[[np.ndarray], np.ndarray]
 """From weights of shape (n_replicates, n_cases) to values of shape (n_replicates, n_statistics)."""
 
-N_RESAMPLES = 2000
-CONFIDENCE = 0.95
 MAX_JACKKNIFE = 2000  # the acceleration needs no more, and one row a case would not fit for very many
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_fair.subgroups.bootstrap import CONFIDENCE, N_RESAMPLES, bootstrap_intervals, weighted_means
+from nnunet_fair.subgroups.bootstrap import bootstrap_intervals, weighted_means
+from nnunet_fair.subgroups.options import CONFIDENCE, N_RESAMPLES
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pandas as pd
 from nnunet_fair.files import write_csv
 from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.group_means import group_mean_intervals
-from nnunet_fair.subgroups.search import SubgroupOptions, find_subgroups
+from nnunet_fair.subgroups.options import SubgroupOptions
+from nnunet_fair.subgroups.search import find_subgroups
 from nnunet_fair.training.validation_summary import SUMMARY_FILE, validation_scores
 
 VALIDATION_TABLE = "fair_subgroups.csv"

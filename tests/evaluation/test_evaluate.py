@@ -291,6 +291,39 @@ def test_compare_reads_evaluations_and_several_seeds(numbers_only, cohort, capsy
     assert "wrote comparison.json" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("option", "said", "unsaid"),
+    [
+        ([], "those of each model independently", "a pair as one"),
+        (["--paired-seeds"], "a pair as one", "independently"),
+    ],
+)
+def test_the_report_says_how_the_seeds_were_drawn(cohort, option, said, unsaid):
+    files = ["-ref", f"{cohort}/labels", "-m", f"{cohort}/table.csv", "-o", f"{cohort}/c", "--overlays", "0", *FAST]
+    seeds = ["-a", f"{cohort}/pred", f"{cohort}/pred", "-b", f"{cohort}/labels", f"{cohort}/labels"]
+    assert main(["compare", *files, *seeds, *option]) == 0
+    page = (cohort / "c" / "report.html").read_text()
+    assert said in page and unsaid not in page
+
+
+def test_seeds_can_be_paired_only_where_there_are_as_many(cohort, capsys):
+    files = ["-ref", f"{cohort}/labels", "-m", f"{cohort}/table.csv", "-o", f"{cohort}/c", *FAST]
+    seeds = ["-a", f"{cohort}/pred", f"{cohort}/pred", "-b", f"{cohort}/labels"]
+    assert main(["compare", *files, *seeds, "--paired-seeds"]) == 1
+    assert "A has 2, B 1" in (message := capsys.readouterr().err) and "leave out --paired-seeds" in message
+
+
+def test_the_defaults_of_the_command_line_are_those_of_the_library():
+    from nnunet_fair.cli import build_parser
+    from nnunet_fair.commands import evaluation_arguments as shared
+    from nnunet_fair.evaluation.metrics.options import ScoringOptions
+    from nnunet_fair.evaluation.scores.options import AnalysisOptions
+
+    args = build_parser().parse_args(["compare", "-a", "x", "-b", "y", "-m", "m", "-o", "o"])
+    assert shared.scoring_options(args) == ScoringOptions()
+    assert shared.analysis_options(args) == AnalysisOptions()
+
+
 def test_compare_can_be_anonymised(cohort):
     files = ["-ref", f"{cohort}/labels", "-m", f"{cohort}/table.csv", "-o", f"{cohort}/c", *FAST]
     assert main(["compare", *files, "-a", f"{cohort}/pred", "-b", f"{cohort}/labels", "--anonymise"]) == 0

@@ -18,7 +18,7 @@ from nnunet_fair.subgroups.bootstrap import (
     jackknife_weights,
     weighted_means,
 )
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 VALUES = np.random.default_rng(0).beta(5, 2, 200)
 EVERYBODY = np.ones((200, 1), bool)

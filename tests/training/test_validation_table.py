@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 from nnunet_fair.training.validation_table import validation_table
 
 

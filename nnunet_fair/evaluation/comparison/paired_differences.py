@@ -14,12 +14,13 @@ import pandas as pd
 from scipy import stats
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import CohortGroups, scored_cases
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics
 from nnunet_fair.subgroups.bootstrap import Intervals, intervals_from_replicates, jackknife_weights
-from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate
+from nnunet_fair.subgroups.options import SubgroupOptions
+from nnunet_fair.subgroups.search import false_discovery_rate
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> P
     complete = [scored_cases(frame).index for frame in frames]
     shared = sorted(set.intersection(*(set(index) for index in complete)))
     if not shared:
-        raise UserError("no case has a score in every folder of -a and -b; there is nothing to compare")
+        raise UserError("no case has a score in every table of A and B; there is nothing to compare")
 
     def stack(tables: list[pd.DataFrame], metric: str) -> np.ndarray:
         return np.stack([table.loc[shared, metric].to_numpy(dtype=float) for table in tables])
@@ -144,8 +145,8 @@ def compare_scores(
     """
     if paired_seeds and len(scores.dsc_a) != len(scores.dsc_b):
         raise UserError(
-            f"seeds can be paired only where both models have as many: -a has {len(scores.dsc_a)} folders, -b "
-            f"{len(scores.dsc_b)}; give the same seeds in the same order, or leave out --paired-seeds"
+            f"seeds can be paired only where both models have as many: A has {len(scores.dsc_a)}, B "
+            f"{len(scores.dsc_b)}; give the same seeds in the same order, or leave out `paired_seeds`"
         )
     how = options.subgroups
     case_ids = pd.Index(scores.case_ids)
@@ -162,7 +163,7 @@ def compare_scores(
     model_a = statistics(scores.dsc_a, scores.norm_hd_a)
     model_b = statistics(scores.dsc_b, scores.norm_hd_b)
     names = model_a[0].names
-    results = []
+    results: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for model, seeds in ((model_a, seeds_a), (model_b, seeds_b)):
         n_seeds = len(model)
         even = np.full((1, n_seeds), 1 / n_seeds)
@@ -174,9 +175,11 @@ def compare_scores(
                 _over_seeds(model, leave_one_out, np.repeat(even, len(leave_one_out), axis=0)),
             )
         )
-    differences = [b - a for a, b in zip(*results, strict=True)]
+    of_a, of_b = results
+    of_the_difference = (of_b[0] - of_a[0], of_b[1] - of_a[1], of_b[2] - of_a[2])
     a, b, difference = (
-        NamedIntervals(names, _intervals(*parts, how, len(case_ids))) for parts in (*results, differences)
+        NamedIntervals(names, _intervals(estimate, replicates, jackknife, how, len(case_ids)))
+        for estimate, replicates, jackknife in (of_a, of_b, of_the_difference)
     )
     table = _subgroup_differences(scores, members, weights, seeds_a, seeds_b)
     return Comparison(scores, groups, a, b, difference, table, options)
@@ -184,7 +187,7 @@ def compare_scores(
 
 def _over_seeds(model: list[ScoreStatistics], weights: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Each statistic of each seed's model, averaged over the seeds with the replicate's seed weights."""
-    return sum(seeds[:, [k]] * statistics(weights) for k, statistics in enumerate(model))
+    return np.sum([seeds[:, [k]] * statistics(weights) for k, statistics in enumerate(model)], axis=0)
 
 
 def _intervals(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Literal
 
 import cc3d
 import numpy as np
 
-from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy, empty_mask_values
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy, OverlapMetrics, empty_mask_values
+from nnunet_fair.evaluation.metrics.options import SURFACE_TOLERANCE_MM
 from nnunet_fair.evaluation.metrics.surface_distance import SurfaceDistances, surface_distances, surface_points
 from nnunet_fair.masks.boxes import bounding_box
 
 HD_MAX_VOXELS = 150.0  # the challenge's divisor of HD95
-SURFACE_TOLERANCE_MM = 2.0
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,6 @@ def case_metrics(
 
     n_reference, n_prediction = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
     voxel_volume = math.prod(spacing)
-    volumes = {
-        "volume_reference_mm3": n_reference * voxel_volume,
-        "volume_prediction_mm3": n_prediction * voxel_volume,
-        "volume_error_mm3": (n_prediction - n_reference) * voxel_volume,
-    }
-    lesions = lesion_counts(reference, prediction)
     empty = empty_mask_values(policy, reference_empty=not n_reference, prediction_empty=not n_prediction)
     if empty is not None and math.isnan(empty.dsc):
         hd95 = hd95_mm = math.nan
@@ -99,15 +94,31 @@ def case_metrics(
         hd95, hd95_mm = in_voxels.hausdorff95(), in_mm.hausdorff95()
     if empty is None:
         overlap = int(np.count_nonzero(reference & prediction))
-        overlaps = {
-            "dsc": 2 * overlap / (n_reference + n_prediction),
-            "surface_dsc": in_mm.surface_dice(tolerance_mm),
-            "precision": overlap / n_prediction,
-            "recall": overlap / n_reference,
-        }
+        overlaps = OverlapMetrics(
+            dsc=2 * overlap / (n_reference + n_prediction),
+            surface_dsc=in_mm.surface_dice(tolerance_mm),
+            precision=overlap / n_prediction,
+            recall=overlap / n_reference,
+        )
     else:
-        overlaps = asdict(empty)
-    return CaseMetrics(hd95_voxel=hd95, norm_hd=normalised_hd(hd95), hd95_mm=hd95_mm, **overlaps, **volumes, **lesions)
+        overlaps = empty
+    lesions = lesion_counts(reference, prediction)
+    return CaseMetrics(
+        dsc=overlaps.dsc,
+        hd95_voxel=hd95,
+        norm_hd=normalised_hd(hd95),
+        hd95_mm=hd95_mm,
+        surface_dsc=overlaps.surface_dsc,
+        precision=overlaps.precision,
+        recall=overlaps.recall,
+        volume_reference_mm3=n_reference * voxel_volume,
+        volume_prediction_mm3=n_prediction * voxel_volume,
+        volume_error_mm3=(n_prediction - n_reference) * voxel_volume,
+        lesions_reference=lesions["lesions_reference"],
+        lesions_detected=lesions["lesions_detected"],
+        lesions_prediction=lesions["lesions_prediction"],
+        lesions_false=lesions["lesions_false"],
+    )
 
 
 def normalised_hd(hd95_voxel: float) -> float:
@@ -133,7 +144,7 @@ def lesion_counts(reference: np.ndarray, prediction: np.ndarray) -> dict[str, in
     Returns:
         lesions_reference, lesions_detected, lesions_prediction, lesions_false: see :class:`CaseMetrics`.
     """
-    connectivity = 26 if reference.ndim == 3 else 8
+    connectivity: Literal[8, 26] = 26 if reference.ndim == 3 else 8
     # A rim of background: cc3d 4.1.1 fails on arrays that are one voxel wide along all axes but one.
     reference, prediction = np.pad(reference, 1), np.pad(prediction, 1)
     reference_lesions, n_reference = cc3d.connected_components(reference, connectivity=connectivity, return_N=True)

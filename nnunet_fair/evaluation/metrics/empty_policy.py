@@ -22,8 +22,8 @@ class EmptyMaskPolicy(str, Enum):
 
 
 @dataclass(frozen=True)
-class EmptyMaskValues:
-    """The overlap metrics of a case with an empty mask; NaN where the policy leaves the metric without a value.
+class OverlapMetrics:
+    """The overlap metrics of a case; NaN where the policy for empty masks leaves a metric without a value.
 
     Distances need no table: they follow from the surfaces, 0 where neither mask has one and infinite where only one
     has. Where the policy leaves the case without a DSC it has no distance either.
@@ -41,18 +41,18 @@ class EmptyMaskValues:
     recall: float
 
 
-_MISSED = EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=math.nan, recall=0.0)
-_INVENTED = EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=0.0, recall=math.nan)
+_MISSED = OverlapMetrics(dsc=0.0, surface_dsc=0.0, precision=math.nan, recall=0.0)
+_INVENTED = OverlapMetrics(dsc=0.0, surface_dsc=0.0, precision=0.0, recall=math.nan)
 _BOTH_EMPTY = {
-    EmptyMaskPolicy.CHALLENGE: EmptyMaskValues(dsc=0.0, surface_dsc=0.0, precision=math.nan, recall=math.nan),
-    EmptyMaskPolicy.PERFECT: EmptyMaskValues(dsc=1.0, surface_dsc=1.0, precision=1.0, recall=1.0),
-    EmptyMaskPolicy.EXCLUDE: EmptyMaskValues(dsc=math.nan, surface_dsc=math.nan, precision=math.nan, recall=math.nan),
+    EmptyMaskPolicy.CHALLENGE: OverlapMetrics(dsc=0.0, surface_dsc=0.0, precision=math.nan, recall=math.nan),
+    EmptyMaskPolicy.PERFECT: OverlapMetrics(dsc=1.0, surface_dsc=1.0, precision=1.0, recall=1.0),
+    EmptyMaskPolicy.EXCLUDE: OverlapMetrics(dsc=math.nan, surface_dsc=math.nan, precision=math.nan, recall=math.nan),
 }
 
 
 def empty_mask_values(
     policy: EmptyMaskPolicy, *, reference_empty: bool, prediction_empty: bool
-) -> EmptyMaskValues | None:
+) -> OverlapMetrics | None:
     """The values a policy gives to a case with an empty mask.
 
     Args:

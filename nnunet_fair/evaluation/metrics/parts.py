@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.metrics.score_cases import METRICS, ScoringOptions, score_cases
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
+from nnunet_fair.evaluation.metrics.score_cases import METRICS, score_cases
 from nnunet_fair.files import plain, write_csv, write_json
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
@@ -36,7 +37,7 @@ def score_part(
         UserError: part_id is not below num_parts.
     """
     if not 0 <= part_id < num_parts:
-        raise UserError(f"-part_id counts from 0 to -num_parts − 1 = {num_parts - 1}, found {part_id}")
+        raise UserError(f"`part_id` counts from 0 to `num_parts` − 1 = {num_parts - 1}, found {part_id}")
     folder = output / PARTS
     folder.mkdir(parents=True, exist_ok=True)
     cases = score_cases(pairing.pairs[part_id::num_parts], scoring, n_processes=n_processes)
@@ -62,7 +63,7 @@ def merge_parts(pairs: tuple[CasePair, ...], output: Path, scoring: ScoringOptio
     """
     paths = sorted((output / PARTS).glob("part_*_of_*.csv"))
     if not paths:
-        raise UserError(f"there is no part in {output / PARTS}; run evaluate with -num_parts and -part_id first")
+        raise UserError(f"there is no part in {output / PARTS}; run evaluate with `num_parts` and `part_id` first")
     divisions = {path.stem.rsplit("_of_", 1)[1] for path in paths}
     if len(divisions) > 1:
         found = ", ".join(sorted(divisions))

@@ -6,14 +6,14 @@ import functools
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 
 import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.metrics.case_metrics import SURFACE_TOLERANCE_MM, CaseMetrics, case_metrics
-from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
+from nnunet_fair.evaluation.metrics.case_metrics import CaseMetrics, case_metrics
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.masks.paired_masks import CaseProblemError, read_masks
 from nnunet_fair.masks.pairing import CasePair
 
@@ -23,23 +23,6 @@ NOT_SCORED = "not scored"
 
 METRICS = tuple(field.name for field in fields(CaseMetrics))
 CASE_COLUMNS = ("case_id", *METRICS, "status", "problem")
-
-
-@dataclass(frozen=True)
-class ScoringOptions:
-    """How masks are read and scored.
-
-    Attributes:
-        labels: labels that together are the foreground; None expects a binary image.
-        empty: what empty masks mean.
-        tolerance_mm: tolerance of the surface DSC, in mm.
-        resample: resample predictions of another grid instead of refusing them.
-    """
-
-    labels: tuple[int, ...] | None = None
-    empty: EmptyMaskPolicy = EmptyMaskPolicy.CHALLENGE
-    tolerance_mm: float = SURFACE_TOLERANCE_MM
-    resample: bool = False
 
 
 def score_case(pair: CasePair, options: ScoringOptions) -> dict[str, object]:
@@ -91,7 +74,8 @@ def score_cases(
                 rows = list(bar(pool.map(score, pairs, chunksize=max(1, min(8, len(pairs) // (4 * n_processes))))))
         except BrokenProcessPool as error:
             raise UserError(
-                f"a scoring process was killed, as happens when memory runs out; use fewer than -np {n_processes}"
+                "a scoring process was killed, as happens when memory runs out; use fewer than "
+                f"`n_processes` {n_processes}"
             ) from error
     frame = pd.DataFrame(rows, columns=list(CASE_COLUMNS)).set_index("case_id")
     frame["problem"] = frame["problem"].astype(object).where(frame["problem"].notna(), "")

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison
-from nnunet_fair.evaluation.reports.evaluation_report import N_COMBINATIONS, Picture, render, svg
 from nnunet_fair.evaluation.reports.figures import (
     BLUE,
     GREY,
-    LABEL,
     STYLE,
     VERMILION,
     WIDTH,
+    figure_of_groups,
     never_fails,
-    short_name,
     to_svg,
 )
-from nnunet_fair.evaluation.reports.overlays import OverlayOptions
+from nnunet_fair.evaluation.reports.options import CompareOptions
+from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render, svg
 
 N_LISTED = 8
 HEADLINE = {
@@ -34,31 +33,6 @@ HEADLINE = {
     "mean_dsc": "Mean DSC",
     "worst_group_dsc": "Worst group's mean DSC",
 }
-
-
-@dataclass(frozen=True)
-class CompareOptions:
-    """What is compared and shown.
-
-    Attributes:
-        name_a: the first model's name in the report.
-        name_b: the second model's.
-        title: the report's title.
-        missing: what a reference without a prediction counts as, ``empty`` or ``skip``.
-        overlays: the images under the contours.
-        n_overlays: how many of the most changed cases to draw.
-        anonymise: replace case IDs by neutral numbers in everything that is written.
-        paired_seeds: the k-th folder of A and the k-th of B were trained as a pair.
-    """
-
-    name_a: str = "A"
-    name_b: str = "B"
-    title: str = "Comparison of two models"
-    missing: str = "empty"
-    overlays: OverlayOptions = field(default_factory=OverlayOptions)
-    n_overlays: int = 6
-    anonymise: bool = False
-    paired_seeds: bool = False
 
 
 def comparison_report(
@@ -174,28 +148,15 @@ def group_change_figure(table: pd.DataFrame, name_a: str, name_b: str) -> bytes:
     Returns:
         SVG.
     """
-    attributes = list(dict.fromkeys(table["attributes"]))
+
+    def draw(axes: Axes, row: Any, position: int, number: int) -> None:
+        colour = (BLUE if row.difference >= 0 else VERMILION) if row.decides else GREY
+        axes.plot([row.mean_dsc_a, row.mean_dsc_b], [position] * 2, color=colour, linewidth=1.6)
+        axes.plot(row.mean_dsc_a, position, "o", color=colour, markersize=5, fillstyle="none")
+        axes.plot(row.mean_dsc_b, position, "o", color=colour, markersize=5)
+
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.7 + 0.24 * (len(table) + len(attributes))))
-        axes = figure.subplots()
-        position, ticks, labels = 0, [], []
-        for attribute in attributes:
-            axes.text(
-                -0.01, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
-            )
-            position += 1
-            for row in table[table["attributes"] == attribute].itertuples():
-                colour = (BLUE if row.difference >= 0 else VERMILION) if row.decides else GREY
-                axes.plot([row.mean_dsc_a, row.mean_dsc_b], [position] * 2, color=colour, linewidth=1.6)
-                axes.plot(row.mean_dsc_a, position, "o", color=colour, markersize=5, fillstyle="none")
-                axes.plot(row.mean_dsc_b, position, "o", color=colour, markersize=5)
-                ticks.append(position)
-                labels.append(f"{short_name(row.subgroup.split('=', 1)[1], LABEL)}  (n={row.n})")
-                position += 1
-        axes.set_yticks(ticks, labels)
-        axes.set_ylim(position - 0.4, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
+        figure, axes = figure_of_groups(table, draw)
         axes.set_xlabel("mean DSC (blue: rose, red: fell, grey: few cases)")
     return to_svg(figure)
 

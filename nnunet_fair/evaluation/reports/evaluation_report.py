@@ -2,106 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
-from nnunet_fair import __version__
 from nnunet_fair.evaluation.reports import figures
+from nnunet_fair.evaluation.reports.numbers import number
+from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render, svg
 from nnunet_fair.evaluation.reports.training_records import TrainingRecords
 from nnunet_fair.evaluation.scores.analysis import Analysis
-
-N_COMBINATIONS = 12
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report.
-
-    Attributes:
-        data: the file's bytes.
-        media_type: ``image/svg+xml`` or ``image/png``.
-        text: what it shows, for readers who do not see it.
-        caption: the line under it.
-    """
-
-    data: bytes
-    media_type: str
-    text: str
-    caption: str = ""
-
-    @property
-    def uri(self) -> str:
-        """The picture inside the page."""
-        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
-
-
-def svg(data: bytes, text: str, caption: str = "") -> Picture:
-    """A picture from SVG."""
-    return Picture(data, "image/svg+xml", text, caption)
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A number for people: fixed digits, a true minus sign, ``∞``, and a dash where there is none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, float) and math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
-
-
-def signed(value: float, digits: int = 3) -> str:
-    """A difference for people, with its sign."""
-    return f"+{number(value, digits)}" if round(value, digits) > 0 else number(value, digits)
-
-
-def p_value(value: float) -> str:
-    """A p-value for people: two significant digits, ``< 0.001`` below that."""
-    if value is None or math.isnan(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
-
-
-def interval(low: float, high: float, digits: int = 3) -> str:
-    """An interval for people; a dash where it does not exist."""
-    return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) and math.isfinite(high) else "–"
-
-
-def render(template: str, context: dict[str, Any]) -> str:
-    """Fill one of the room's templates.
-
-    Args:
-        template: its file name.
-        context: its values; text is escaped.
-
-    Returns:
-        The page, with its style sheet inside.
-    """
-    folder = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "number": number,
-        "signed": signed,
-        "p_value": p_value,
-        "percent": lambda v: f"{100 * v:.0f} %",
-    }
-    environment.globals |= {"interval": interval, "version": __version__}
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(style=style, **context)
 
 
 def evaluation_report(
@@ -242,7 +154,7 @@ def evaluation_figures(analysis: Analysis) -> dict[str, list[Picture]]:
 
 def heatmap_pairs(variables: Sequence[str]) -> list[tuple[str, str]]:
     """The pairs of variables drawn as heat maps: the first with each other one, as the challenge draws age."""
-    return [(variables[0], other) for other in (variables[2:3] + variables[1:2] + variables[3:])]
+    return [(variables[0], other) for other in (*variables[2:3], *variables[1:2], *variables[3:])]
 
 
 def training_figures(training: TrainingRecords) -> list[Picture]:

@@ -6,11 +6,12 @@ import functools
 import io
 import sys
 from collections.abc import Callable, Sequence
-from typing import ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), without its yellow, which is too pale on paper.
@@ -20,7 +21,7 @@ GREY = "#767676"
 LABEL = 24  # characters of a group's name on an axis
 WIDTH = 5.4  # inches: about a phone's width at a readable 9 pt
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -74,35 +75,51 @@ def group_figure(table: pd.DataFrame, metric: str, *, cohort_mean: float) -> byt
     Returns:
         SVG.
     """
-    attributes = list(dict.fromkeys(table["attributes"]))
-    rows = len(table) + len(attributes)
+
+    def draw(axes: Axes, row: Any, position: int, number: int) -> None:
+        mean = getattr(row, f"mean_{metric}")
+        low, high = getattr(row, f"mean_{metric}_low"), getattr(row, f"mean_{metric}_high")
+        colour = PALETTE[number % len(PALETTE)] if row.decides else GREY
+        fill: Literal["full", "none"] = "full" if row.decides else "none"
+        axes.plot([low, high], [position] * 2, color=colour, linewidth=1.6)
+        axes.plot(mean, position, marker="o", color=colour, markersize=5, fillstyle=fill)
+
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.6 + 0.24 * rows))
-        axes = figure.subplots()
-        position, ticks, labels = 0, [], []
-        for number, attribute in enumerate(attributes):
-            axes.text(
-                -0.01, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
-            )
-            position += 1
-            for row in table[table["attributes"] == attribute].itertuples():
-                mean = getattr(row, f"mean_{metric}")
-                low, high = getattr(row, f"mean_{metric}_low"), getattr(row, f"mean_{metric}_high")
-                colour = PALETTE[number % len(PALETTE)] if row.decides else GREY
-                axes.plot([low, high], [position] * 2, color=colour, linewidth=1.6)
-                axes.plot(
-                    mean, position, marker="o", color=colour, markersize=5, fillstyle="full" if row.decides else "none"
-                )
-                ticks.append(position)
-                labels.append(f"{short_name(row.subgroup.split('=', 1)[1], LABEL)}  (n={row.n})")
-                position += 1
+        figure, axes = figure_of_groups(table, draw)
         axes.axvline(cohort_mean, color=GREY, linewidth=1, linestyle="--")
-        axes.set_yticks(ticks, labels)
-        axes.set_ylim(position - 0.4, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
         axes.set_xlabel(f"mean {METRIC_NAMES[metric]} (line: interval; dashed: all cases)")
     return to_svg(figure)
+
+
+def figure_of_groups(table: pd.DataFrame, draw: Callable[[Axes, Any, int, int], None]) -> tuple[Figure, Axes]:
+    """A figure with one row a group, in blocks of one attribute each.
+
+    Args:
+        table: rows of a table of subgroups with kind ``group``.
+        draw: draws one group, from the axes, its row of the table, its height on the axes and its attribute's number.
+
+    Returns:
+        The figure and its axes.
+    """
+    attributes = list(dict.fromkeys(table["attributes"]))
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.24 * (len(table) + len(attributes))))
+    axes = figure.subplots()
+    position, ticks, labels = 0, [], []
+    for number, attribute in enumerate(attributes):
+        axes.text(
+            -0.01, position, attribute, weight="bold", va="center", ha="right", transform=axes.get_yaxis_transform()
+        )
+        position += 1
+        for row in table[table["attributes"] == attribute].itertuples():
+            draw(axes, row, position, number)
+            ticks.append(position)
+            labels.append(f"{short_name(row.subgroup.split('=', 1)[1], LABEL)}  (n={row.n})")
+            position += 1
+    axes.set_yticks(ticks, labels)
+    axes.set_ylim(position - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    return figure, axes
 
 
 @never_fails

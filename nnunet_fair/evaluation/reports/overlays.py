@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -16,26 +17,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.reports.figures import ORANGE, SKY
+from nnunet_fair.evaluation.reports.options import OverlayOptions
 from nnunet_fair.masks.paired_masks import CaseProblemError, corner_distance, foreground, read_image, same_grid
 from nnunet_fair.masks.pairing import FILE_ENDINGS
 
 CONTEXT_MM = 15.0  # of image around the masks
 LEAST_WIDTH_MM = 50.0
-
-
-@dataclass(frozen=True)
-class OverlayOptions:
-    """Which image lies under the contours.
-
-    Attributes:
-        images: folder of images named as nnU-Net's (``CASE_0000.nii.gz``); None draws the contours on plain ground.
-        channel: the channel to show; None takes 1, the first post-contrast phase, where there is one, else 0.
-    """
-
-    images: Path | None = None
-    channel: int | None = None
 
 
 def check_overlay_options(options: OverlayOptions) -> None:
@@ -79,7 +68,7 @@ class Contour:
     name: str
     path: Path | None
     colour: str = SKY
-    style: str = "dashed"
+    style: Literal["solid", "dashed", "dotted"] = "dashed"
 
 
 def overlay_picture(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,31 +12,17 @@ from nnunet_fair.evaluation.metrics.score_cases import MISSING_PREDICTION, NOT_S
 from nnunet_fair.evaluation.scores.beyond_means import beyond_means, size_table
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.challenge_score import (
-    CHALLENGE_LAMBDA,
     SegmentationScore,
     ranking_score,
     segmentation_score,
 )
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, score_intervals
 from nnunet_fair.evaluation.scores.subgroup_table import is_failure, subgroup_table
 from nnunet_fair.files import plain
-from nnunet_fair.subgroups.search import SubgroupOptions
 
 LAMBDAS = tuple(round(step / 10, 1) for step in range(11))
-
-
-@dataclass(frozen=True)
-class AnalysisOptions:
-    """How the per-case table becomes scores.
-
-    Attributes:
-        lambda_: weight of the fairness in the ranking.
-        subgroups: how subgroups are found and described.
-    """
-
-    lambda_: float = CHALLENGE_LAMBDA
-    subgroups: SubgroupOptions = field(default_factory=SubgroupOptions)
 
 
 @dataclass(frozen=True)

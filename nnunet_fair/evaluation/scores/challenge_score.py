@@ -8,12 +8,14 @@ Source: the scoring definition of the MAMA-MIA challenge (2025), Task 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA
 
-CHALLENGE_LAMBDA = 0.5
+Score = TypeVar("Score", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def performance_score(dsc: np.ndarray, norm_hd: np.ndarray) -> float:
     return 0.5 * (float(np.mean(dsc)) + (1 - float(np.mean(norm_hd)))) if len(dsc) else float("nan")
 
 
-def ranking_score(performance: float, fairness: float, lambda_: float = CHALLENGE_LAMBDA) -> float:
+def ranking_score(performance: Score, fairness: Score, lambda_: float = CHALLENGE_LAMBDA) -> Score:
     """(1 − λ) P + λ F."""
     return (1 - lambda_) * performance + lambda_ * fairness
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.subgroups.itemsets import Subgroups
-from nnunet_fair.subgroups.search import SubgroupOptions, find_subgroups
+from nnunet_fair.subgroups.options import SubgroupOptions
+from nnunet_fair.subgroups.search import find_subgroups
 
 KINDS = ("all", "group", "combination")
 

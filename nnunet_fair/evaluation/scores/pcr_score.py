@@ -18,8 +18,9 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.scores.challenge_score import CHALLENGE_LAMBDA
+from nnunet_fair.evaluation.scores.challenge_score import Score
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, group_memberships
+from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA
 from nnunet_fair.subgroups.bootstrap import weighted_means
 
 
@@ -46,7 +47,7 @@ class PcrScore:
     n_cases: int
 
 
-def pcr_ranking(balanced_accuracy: float, fairness_disparity: float, lambda_: float = CHALLENGE_LAMBDA) -> float:
+def pcr_ranking(balanced_accuracy: Score, fairness_disparity: Score, lambda_: float = CHALLENGE_LAMBDA) -> Score:
     """(1 − λ) · balanced accuracy + λ · (1 − fairness disparity)."""
     return (1 - lambda_) * balanced_accuracy + lambda_ * (1 - fairness_disparity)
 

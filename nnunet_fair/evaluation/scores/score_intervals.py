@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_fair.evaluation.scores.challenge_score import CHALLENGE_LAMBDA, ranking_score
+from nnunet_fair.evaluation.scores.challenge_score import ranking_score
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
+from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA
 from nnunet_fair.subgroups.bootstrap import Intervals, bootstrap_intervals, weighted_means
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 PER_VARIABLE = (
     *("fairness", "gap_dsc", "gap_norm_hd"),

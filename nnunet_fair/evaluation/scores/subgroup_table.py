@@ -8,7 +8,8 @@ import pandas as pd
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.group_means import group_mean_intervals
-from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate
+from nnunet_fair.subgroups.options import SubgroupOptions
+from nnunet_fair.subgroups.search import false_discovery_rate
 
 
 def subgroup_table(cohort: ScoredCohort) -> pd.DataFrame:

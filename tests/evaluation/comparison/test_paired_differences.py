@@ -22,11 +22,11 @@ from nnunet_fair.evaluation.comparison.paired_differences import (
     seed_weights,
     signed_rank_p,
 )
-from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 N = 60
 INDEX = pd.Index([f"c{i:02d}" for i in range(N)])
@@ -132,7 +132,7 @@ def test_what_a_pair_of_seeds_shares_cancels():
 
 
 def test_pairs_need_as_many_seeds_on_both_sides():
-    with pytest.raises(UserError, match="-a has 1 folders, -b 2"):
+    with pytest.raises(UserError, match="A has 1, B 2"):
         _compare([BASE], [BASE, BASE], paired_seeds=True)
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnunet_fair.evaluation.metrics.score_cases import METRICS, NOT_SCORED, ScoringOptions, score_cases
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
+from nnunet_fair.evaluation.metrics.score_cases import METRICS, NOT_SCORED, score_cases
 from nnunet_fair.masks.pairing import find_labels, pair_cases
 
 

@@ -9,15 +9,9 @@ import pytest
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import neutral_names
 from nnunet_fair.evaluation.reports import figures
-from nnunet_fair.evaluation.reports.evaluation_report import (
-    heatmap_pairs,
-    interval,
-    number,
-    p_value,
-    render,
-    signed,
-    worst_cases,
-)
+from nnunet_fair.evaluation.reports.evaluation_report import heatmap_pairs, worst_cases
+from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, signed
+from nnunet_fair.evaluation.reports.page import render
 from nnunet_fair.evaluation.reports.training_records import read_training_records
 from nnunet_fair.files import plain
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from matplotlib.colors import to_rgb
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.reports.figures import ORANGE, SKY
 from nnunet_fair.evaluation.reports.overlays import (
     Contour,

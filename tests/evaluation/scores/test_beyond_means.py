@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_fair.evaluation.scores.beyond_means import beyond_means, size_strata, size_stratified_gap, size_table
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 # Group x: DSC 0.2, 0.4; y: 0.6, 0.6; z: 0.9 (one case).
 CASES = pd.DataFrame(

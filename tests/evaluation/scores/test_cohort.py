@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 CASES = pd.DataFrame(
     {"dsc": [0.1, np.nan, 0.3, 0.4, 0.5], "norm_hd": [0.0, 0.0, np.nan, 0.2, 0.3]}, ["patient_a", "b", "c", "d", "e"]

@@ -1,0 +1,71 @@
+"""A self-contained HTML page from a template, with its style sheet and pictures inside."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from nnunet_fair import __version__
+from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, signed
+
+N_COMBINATIONS = 12  # rows of the tables of combinations
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Attributes:
+        data: the file's bytes.
+        media_type: ``image/svg+xml`` or ``image/png``.
+        text: what it shows, for readers who do not see it.
+        caption: the line under it.
+    """
+
+    data: bytes
+    media_type: str
+    text: str
+    caption: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The picture inside the page."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+def svg(data: bytes, text: str, caption: str = "") -> Picture:
+    """A picture from SVG."""
+    return Picture(data, "image/svg+xml", text, caption)
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """Fill one of the room's templates.
+
+    Args:
+        template: its file name.
+        context: its values; text is escaped.
+
+    Returns:
+        The page, with its style sheet inside.
+    """
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "p_value": p_value,
+        "percent": lambda v: f"{100 * v:.0f} %",
+    }
+    environment.globals |= {"interval": interval, "version": __version__}
+    style = (folder / "report.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(style=style, **context)
