@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion, Version
+
 from nnunet_fair.environment import EXT_TRAINERS_FOLDER
 from nnunet_fair.errors import UserError
 from nnunet_fair.paths import EXT_TRAINER, PREPROCESSED, RAW, RESULTS
 
 OK, WARNING, FAILED = "ok", "warning", "FAILED"
 MIN_PYTHON = (3, 10)
-MIN_NNUNET, BELOW_NNUNET = (2, 8), (3, 0)
-PACKAGES = ("numpy", "pandas", "SimpleITK", "batchgenerators", "acvl-utils", "divexplorer")
+DISTRIBUTION = "nnunet-fair"
 TRAINER = "nnUNetTrainerFairDiv"
 
 
@@ -52,9 +54,7 @@ def examine(dataset: str | None = None) -> Iterator[Finding]:
         The findings, one a check; every check runs whatever the others found.
     """
     yield _python()
-    yield _nnunet()
-    for package in PACKAGES:
-        yield _package(package)
+    yield from _requirements()
     yield from _torch()
     for variable in (RAW, PREPROCESSED, RESULTS):
         yield _folder(variable)
@@ -78,32 +78,42 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _package(package: str) -> Finding:
-    version = _version(package)
-    if version is None:
-        return Finding(FAILED, package, f"not installed; pip install {package}")
-    return Finding(OK, package, version)
+def _requirements() -> Iterator[Finding]:
+    """Every package the plugin declares that it needs, in the version it declares."""
+    try:
+        declared = importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding(FAILED, DISTRIBUTION, "not installed; pip install . in a clone of the repository")
+        return
+    for text in declared:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield _requirement(requirement)
 
 
-def _nnunet() -> Finding:
-    version = _version("nnunetv2")
-    if version is None:
-        return Finding(FAILED, "nnU-Net", "not installed; pip install 'nnunetv2>=2.8.0,<3'")
-    numbers = tuple(int(part) for part in version.split(".")[:2])
-    if not MIN_NNUNET <= numbers < BELOW_NNUNET:
-        return Finding(
-            FAILED, "nnU-Net", f"{version}; external trainers need 2.8.0 or newer: pip install 'nnunetv2>=2.8.0,<3'"
-        )
-    return Finding(OK, "nnU-Net", version)
+def _requirement(requirement: Requirement) -> Finding:
+    name, wanted = requirement.name, requirement.specifier
+    remedy = f"pip install '{name}{wanted}'"
+    found = _version(name)
+    if found is None:
+        return Finding(FAILED, name, f"not installed; {remedy}")
+    try:
+        version = Version(found)
+    except InvalidVersion:
+        return Finding(FAILED, name, f"its version {found!r} is no version number; {remedy}")
+    if not wanted.contains(version, prereleases=True):
+        return Finding(FAILED, name, f"{found}, but {wanted} is needed; {remedy}")
+    return Finding(OK, name, found)
 
 
 def _torch() -> Iterator[Finding]:
+    if _version("torch") is None:
+        return  # named among the requirements
     try:
         import torch
     except (ImportError, OSError) as error:
         yield Finding(FAILED, "torch", f"cannot be imported ({error}); pip install torch torchvision, both together")
         return
-    yield Finding(OK, "torch", torch.__version__)
     yield _torchvision(torch.__version__)
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))

@@ -1,6 +1,8 @@
 """``nnunet_fair doctor``."""
 
+import importlib.metadata
 import json
+import re
 import sys
 
 import pytest
@@ -71,11 +73,42 @@ def test_a_torchvision_of_another_build_is_named_with_its_remedy(environment, mo
 
 
 @pytest.mark.parametrize(
-    ("version", "status"), [("2.7.9", "FAILED"), ("2.8.0", "ok"), ("3.0.0", "FAILED"), (None, "FAILED")]
+    ("version", "status"),
+    [
+        ("2.7.9", "FAILED"),
+        ("2.8.0", "ok"),
+        ("2.8rc1", "FAILED"),  # before 2.8.0
+        ("2.9rc1", "ok"),
+        ("2.8.1+local", "ok"),
+        ("2.8.1.dev0", "ok"),
+        ("3.0.0", "FAILED"),
+        ("3.0rc1", "FAILED"),
+        (None, "FAILED"),
+        ("unknown", "FAILED"),
+    ],
 )
 def test_nnunet_versions(monkeypatch, version, status):
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: ["nnunetv2<3,>=2.8.0", 'x>9; extra == "test"'])
     monkeypatch.setattr(doctor, "_version", lambda package: version)
-    assert doctor._nnunet().status == status
+    (finding,) = doctor._requirements()
+    assert (finding.subject, finding.status) == ("nnunetv2", status)
+    assert status == doctor.OK or finding.message.endswith("; pip install 'nnunetv2<3,>=2.8.0'")
+
+
+def test_every_declared_requirement_is_a_check(environment):
+    found = findings()
+    for text in importlib.metadata.requires("nnunet-fair"):
+        if "extra ==" not in text:
+            assert re.match(r"[\w-]+", text)[0] in found
+
+
+def test_a_checkout_that_is_not_installed(monkeypatch):
+    def fail(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", fail)
+    (finding,) = doctor._requirements()
+    assert finding.status == doctor.FAILED and "pip install ." in finding.message
 
 
 def test_an_old_python(monkeypatch):

@@ -1,5 +1,7 @@
 """What a wheel of the project installs."""
 
+import ast
+import itertools
 import shutil
 import subprocess
 import sys
@@ -7,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,3 +48,49 @@ def test_every_module_and_data_file_is_in_the_wheel(wheel):
 def test_the_root_holds_nothing_nnunet_would_run():
     """nnU-Net's look-up imports every module of a folder that nnUNet_extTrainer names, perhaps this one."""
     assert [path.name for path in ROOT.glob("*.py")] == []
+
+
+IMPORTED_AS = {
+    "SimpleITK": "simpleitk",
+    "cc3d": "connected-components-3d",
+    "iterstrat": "iterative-stratification",
+    "sklearn": "scikit-learn",
+}
+"""Distributions that are imported under another name than their own."""
+NOT_IMPORTED = {
+    "acvl-utils": "nnU-Net's own crops and padding; the version nnU-Net 2.8 works with",
+    "openpyxl": "pandas reads and writes .xlsx with it",
+}
+"""Declared although no module of the package imports it, and why."""
+NOT_DECLARED = {"torchvision": "the doctor tries it: nnU-Net's look-up of trainers needs the one that matches torch"}
+"""Imported although it isn't declared, and why."""
+
+
+def imported_distributions() -> set[str]:
+    """The distributions that any module of the package imports, at the top or inside a function."""
+    names = set()
+    for folder in ("nnunet_fair", "dataset_conversion", "plans"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    names.add(node.module.split(".")[0])
+    names -= sys.stdlib_module_names | {"nnunet_fair", "_typeshed"}  # the last exists for type checkers only
+    return {canonicalize_name(IMPORTED_AS.get(name, name)) for name in names}
+
+
+def declared_distributions() -> set[str]:
+    """What pyproject.toml declares for users: the dependencies, and the extras that are not for developers."""
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [texts for name, texts in project["optional-dependencies"].items() if name not in ("test", "docs")]
+    texts = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
+    return {canonicalize_name(Requirement(text).name) for text in texts}
+
+
+def test_every_import_is_declared_and_every_declaration_is_used():
+    imported, declared = imported_distributions(), declared_distributions()
+    assert imported - NOT_DECLARED.keys() <= declared
+    assert declared - NOT_IMPORTED.keys() <= imported
+    assert {"torch", "scikit-learn", "packaging"} <= imported
