@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.subgroups.divergence import subgroup_divergence
+from nnunet_fair.subgroups.evidence import MISSING, informed_membership, membership_probability, subgroup_evidence
 from nnunet_fair.subgroups.itemsets import Subgroups, mine_subgroups, subgroup_membership
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.evidence import MISSING, informed_membership, membership_probability, subgroup_evidence
 
 SMALL_SHORTFALL = 0.001
 """A case whose subgroups make it expect less than a tenth of a Dice point below average is named in none."""

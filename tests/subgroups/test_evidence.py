@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_fair.training.evidence import (
+from nnunet_fair.subgroups.evidence import (
     MISSING,
     PRIOR_OF_NONE,
     Evidence,
