@@ -121,6 +121,7 @@ def make_trainer(fair: bool, network: str, patch: list[int], device: str):
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     from nnunet_fair.training.config import FairConfig
+    from nnunet_fair.training.method import ON_LOSS
     from nnunet_fair.training.session import FairSession
     from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
 
@@ -144,6 +145,7 @@ def make_trainer(fair: bool, network: str, patch: list[int], device: str):
         table = case_table()
         trainer.fair_session = FairSession(
             config=FairConfig(),
+            method=ON_LOSS,
             metadata=table,
             train_ids=list(table.index),
             val_ids=[],

@@ -62,7 +62,7 @@ def install_preset(dataset: str | int, preset: Preset, *, overwrite: bool = Fals
     notes = _check_sizes(name, preset, configuration, fingerprint)
     path = preprocessed_folder(name) / f"{preset.name}.json"
     if path.is_file() and not overwrite and json.loads(path.read_text(encoding="utf-8")) != plans:
-        raise UserError(f"{path} holds other plans (edited, or of other data); give --overwrite to replace them")
+        raise UserError(f"{path} holds other plans (edited, or of other data); give `overwrite` to replace them")
     write_json(plans, path)
     return Installed(path, configuration, estimated_gb, tuple(notes))
 
@@ -105,8 +105,7 @@ def _check_dataset(name: str, preset: Preset, description: dict[str, Any], finge
 def _check_sizes(name: str, preset: Preset, configuration: dict[str, Any], fingerprint: dict[str, Any]) -> list[str]:
     """Refuse images far smaller than the patch; tell what resampling does to them."""
     median = configuration["median_image_size_in_voxels"]
-    too_small = [axis for axis, patch in enumerate(preset.patch_size or ()) if patch > 2 * median[axis]]
-    if too_small:
+    if preset.patch_size is not None and (np.array(preset.patch_size) > 2 * np.array(median)).any():
         raise UserError(
             f"the images of {name} are too small for the preset {preset.name}: at {_by(configuration['spacing'])} mm "
             f"their median size is {_by(median)} voxels, the patch {_by(preset.patch_size)}; choose another preset"

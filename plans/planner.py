@@ -75,14 +75,14 @@ def _spacing_by_axis(planner: Any, preset: Preset) -> list[float] | None:
     return [float(preset.spacing[axis]) for axis in transpose_backward]
 
 
-def _planner_class(preset: Preset) -> type:
+def _planner_class(preset: Preset) -> Any:
     """nnU-Net's planner class with the preset's numbers."""
     import nnunetv2
     import torch
     from batchgenerators.utilities.file_and_folder_operations import join
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
-    base = recursive_find_python_class(
+    base: Any = recursive_find_python_class(
         join(nnunetv2.__path__[0], "experiment_planning"), preset.planner, "nnunetv2.experiment_planning"
     )
 
@@ -92,7 +92,7 @@ def _planner_class(preset: Preset) -> type:
             self.UNet_base_num_features = preset.base_num_features
             self.UNet_max_features_3d = preset.max_num_features
             self.UNet_featuremap_min_edge_length = preset.featuremap_min_edge_length
-            if preset.patch_size is not None:
+            if preset.planning_memory_gb is None:
                 self.UNet_vram_target_GB = _NO_LIMIT_GB  # the patch is fixed, nothing is to be fitted
             else:
                 # The planner fits a batch of two into its target; a larger batch needs a smaller patch.
@@ -115,7 +115,7 @@ def _planner_class(preset: Preset) -> type:
                 found["batch_size"] = preset.batch_size
             return found
 
-        def static_estimate_VRAM_usage(self, *args: Any, **kwargs: Any):  # noqa: N802 (nnU-Net's name)
+        def static_estimate_VRAM_usage(self, *args: Any, **kwargs: Any) -> float:  # noqa: N802 (nnU-Net's name)
             with torch.device("meta"):  # feature maps are only counted, which needs no weights
                 self._feature_map_size = super().static_estimate_VRAM_usage(*args, **kwargs)
             return self._feature_map_size

@@ -73,6 +73,5 @@ def _read(path: Path) -> Preset:
     missing = {field.name for field in fields(Preset)} - {"name"} - content.keys()
     if missing:
         raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}")
-    return Preset(
-        name=path.stem, **{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-    )
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return Preset(name=path.stem, **values)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +20,38 @@ import pandas as pd
 
 from benchmarks.effect.cohorts import cohort_at
 from benchmarks.effect.runs import SCORES, TRACE, Run
+from benchmarks.effect.variants import exponential_weights, shrunk_lowest
 from nnunet_fair.files import write_csv
 from nnunet_fair.metadata.fair_cases import read_fair_cases
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.weights import SubgroupFinder
+from nnunet_fair.training.finder import SubgroupFinder
+from nnunet_fair.training.method import ON_LOSS, FairMethod
 
 BASE: dict[str, Any] = {"min_t": 0.0}
-FORMER: dict[str, Any] = {**BASE, "search": "lowest", "missing_as_group": False}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "averaged (default)": {},
-    "averaged, |t| ≥ 0": BASE,
-    "averaged, missing values imputed only": {**BASE, "missing_as_group": False},
-    "averaged, strength 4": {**BASE, "strength": 4.0},
-    "averaged, exponential rule, strength 8": {**BASE, "rule": "exponential", "strength": 8.0},
-    "averaged, min_support 0.1": {**BASE, "min_support": 0.1},
-    "averaged, min_support 0.02": {**BASE, "min_support": 0.02, "min_cases": 3},
-    "averaged, max_items 2": {**BASE, "max_items": 2},
-    "lowest": FORMER,
-    "lowest, strength 4": {**FORMER, "strength": 4.0},
-    "lowest, shrinkage 0": {**FORMER, "shrinkage": 0.0},
-    "lowest, shrinkage 20": {**FORMER, "shrinkage": 20.0},
-    "lowest, |t| ≥ 2": {**FORMER, "min_t": 2.0},
+IMPUTED = replace(ON_LOSS, missing_as_group=False)
+
+
+def _lowest(shrinkage: float) -> FairMethod:
+    return replace(IMPUTED, search=shrunk_lowest(shrinkage))
+
+
+SETTINGS: dict[str, tuple[dict[str, Any], FairMethod]] = {
+    "averaged (default)": ({}, ON_LOSS),
+    "averaged, |t| ≥ 0": (BASE, ON_LOSS),
+    "averaged, missing values imputed only": (BASE, IMPUTED),
+    "averaged, strength 4": ({**BASE, "strength": 4.0}, ON_LOSS),
+    "averaged, exponential rule, strength 8": (
+        {**BASE, "strength": 8.0},
+        replace(ON_LOSS, weigh=exponential_weights),
+    ),
+    "averaged, min_support 0.1": ({**BASE, "min_support": 0.1}, ON_LOSS),
+    "averaged, min_support 0.02": ({**BASE, "min_support": 0.02}, replace(ON_LOSS, min_cases=3)),
+    "averaged, max_items 2": ({**BASE, "max_items": 2}, ON_LOSS),
+    "lowest": (BASE, _lowest(5.0)),
+    "lowest, strength 4": ({**BASE, "strength": 4.0}, _lowest(5.0)),
+    "lowest, shrinkage 0": (BASE, _lowest(0.0)),
+    "lowest, shrinkage 20": (BASE, _lowest(20.0)),
+    "lowest, |t| ≥ 2": ({"min_t": 2.0}, _lowest(5.0)),
 }
 """All but the default, and the last, are varied from |t| ≥ 0."""
 SOURCES = ("train", "val", "both")
@@ -53,14 +65,14 @@ def stock_runs(work: Path, n_seeds: int) -> Iterator[Run]:
             yield run
 
 
-def weights_of(run: Run, work: Path, missing: str, source: str, settings: dict[str, Any]) -> Iterator[pd.Series]:
+def weights_of(run: Run, work: Path, missing: str, source: str, setting: str) -> Iterator[pd.Series]:
     """The weights of the training cases a setting gives at each epoch of the second half of a training."""
     scores = pd.read_csv(run.folder(work) / SCORES).set_index("epoch")
     train = list(pd.read_csv(run.folder(work) / TRACE, nrows=0).columns[1:])
     scorable = {"train": train, "val": [c for c in scores if c not in set(train)], "both": list(scores)}[source]
     table = read_fair_cases(cohort_at(work, run.kind).metadata(missing))
-    config = FairConfig(score_cases=source, **settings)
-    finder = SubgroupFinder(table.reindex(scorable), table.reindex(train), config)
+    settings, method = SETTINGS[setting]
+    finder = SubgroupFinder(table.reindex(scorable), table.reindex(train), FairConfig(**settings), method)
     for _, row in scores.iloc[len(scores) // 2 :: 3].iterrows():
         yield pd.Series(finder.refresh(row[scorable]).weights, index=train)
 
@@ -72,10 +84,10 @@ def detection_table(work: Path, n_seeds: int) -> pd.DataFrame:
         group = cohort_at(work, run.kind).group()
         for missing in ("none", "random", "not-at-random"):
             for source in SOURCES:
-                for name, settings in SETTINGS.items():
+                for name in SETTINGS:
                     if source != "train" and name not in ("averaged, |t| ≥ 0", "lowest"):
                         continue
-                    for weights in weights_of(run, work, missing, source, settings):
+                    for weights in weights_of(run, work, missing, source, name):
                         inside = weights.index.isin(group)
                         ratio = weights[inside].mean() / weights[~inside].mean()
                         spread = weights[~inside].std(ddof=0) / weights[~inside].mean()

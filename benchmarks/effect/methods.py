@@ -1,10 +1,13 @@
-"""What is compared: each method is a set of settings of the trainer, or a reference rule in the finder's place."""
+"""What is compared: each method is a set of settings and a variant of the trainer, or a reference rule."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from benchmarks.effect.variants import exponential_weights, shrunk_lowest
+from nnunet_fair.training.method import ON_LOSS, ON_SAMPLING, PUBLISHED, FairMethod
 
 STOCK = "stock"
 
@@ -17,6 +20,12 @@ class Method:
         name: short, also a folder's name.
         label: for tables.
         settings: fields of ``FairConfig`` that differ from the defaults.
+        fair: how the trainer weighs and where its weights act.
+        max_gradient: as the setting of that name; 12 is nnU-Net's own norm, and lets the trainer keep the norms.
+        by_batch: whether weights on the loss are divided by the mean of the batch's.
+        dice_only: whether the Dice term alone is weighted.
+        score_cases: whose scores find the subgroups, ``train``, ``val`` or ``both``.
+        refresh_every: epochs from one refresh of the weights to the next.
         reference: ``oracle``, ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
         argument: the reference's factor or step size.
         longer: how many times as many epochs are trained.
@@ -27,6 +36,12 @@ class Method:
     name: str
     label: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    fair: FairMethod = ON_LOSS
+    max_gradient: float | str = 12.0
+    by_batch: bool = False
+    dice_only: bool = False
+    score_cases: str = "train"
+    refresh_every: int = 1
     reference: str = ""
     argument: float = 0.0
     longer: int = 1
@@ -34,101 +49,95 @@ class Method:
     baseline: str = STOCK
 
     @property
-    def all_settings(self) -> dict[str, Any]:
-        """The settings; the norm of 12 is nnU-Net's own, and lets the trainer keep the norms."""
-        return {"max_gradient": 12.0, **self.settings}
-
-    @property
     def uses_metadata(self) -> bool:
         """Whether the training depends on the attribute table; the oracle knows its group by itself."""
         return self.reference != "oracle" and self.settings.get("strength") != 0
 
 
-_NEW = {
-    "search": "averaged",
-    "missing_as_group": True,
-    "strength": 16.0,
-    "max_weight": 5.0,
-    "smoothing": 0.8,
-    "alpha": 0.0,
-    "min_t": 2.0,
-}
+_NEW = {"strength": 16.0, "max_weight": 5.0, "min_t": 2.0}
 """What the study tests as FairDiv, written out so that a change of the defaults does not change the study."""
 _T0 = {**_NEW, "min_t": 0.0}
 """What the settings were varied from, one at a time; ``min_t`` was the last one decided."""
-_FORMER = {
-    "search": "lowest",
-    "missing_as_group": False,
-    "strength": 4.0,
-    "alpha": 0.5,
-    "loss_scale": "mean",
-    "smoothing": 0.0,
-    "min_t": 0.0,
-}
-"""The settings of the first release, from a prototype outside nnU-Net."""
-_SAMPLING, _SAMPLING_T0 = {"act_on": "sampling", **_NEW}, {"act_on": "sampling", **_T0}
-_AUTO = {"act_on": "loss", "loss_scale": "mean", "max_gradient": "auto"}
-_LOSS, _LOSS_T0 = {**_AUTO, **_NEW}, {**_AUTO, **_T0}
-_BY_BATCH = {"act_on": "loss", "loss_scale": "batch", **_T0}
-_KNOWN = {"alpha": 0.0, "warmup_epochs": 1, "smoothing": 0.0}
+_LOSS = {"fair": replace(ON_LOSS, smoothing=0.8), "max_gradient": "auto"}
+_SAMPLING = replace(ON_SAMPLING, smoothing=0.8)
+_BY_BATCH = {"fair": _LOSS["fair"], "by_batch": True}
+_KNOWN_LOSS, _KNOWN_SAMPLING = replace(ON_LOSS, smoothing=0.0), replace(ON_SAMPLING, smoothing=0.0)
+"""Of the references, whose weights are not smoothed."""
 
-_UNWEIGHTED = {"strength": 0.0, "score_cases": "both"}
-_KNOWN_LOSS = {**_KNOWN, "act_on": "loss", "loss_scale": "mean"}
-_CLIPPED = {"max_gradient": 0.7}
-"""About what nine of ten gradients of a stock training stay below (``runs.csv``: ``gradient_90``, 0.5 to 0.9)."""
+_UNWEIGHTED, _BOTH = {"strength": 0.0}, {"score_cases": "both"}
+_KNOWN = {"warmup_epochs": 1}
+_ORACLE = {"reference": "oracle", "argument": 4.0}
 _LONG = {"longer": 3, "baseline": "stock_long"}
 _ACCUMULATED = {"longer": 3, "accumulated": 4, "baseline": "stock_accumulated"}
+_CLIP = 0.7
+"""About what nine of ten gradients of a stock training stay below (``runs.csv``: ``gradient_90``, 0.5 to 0.9)."""
+
+
+def _sampling(name: str, label: str, settings: Mapping[str, Any] | None = None, **others: Any) -> Method:
+    """FairDiv's sampling with |t| ≥ 0 and one thing changed."""
+    return Method(name, f"sampling, |t| ≥ 0{label}", {**_T0, **(settings or {})}, **{"fair": _SAMPLING, **others})
+
 
 METHODS = {
     method.name: method
     for method in (
-        Method(STOCK, "stock nnU-Net", _UNWEIGHTED),
-        Method("stock_clipped", "stock nnU-Net, clipped at 0.7", {**_UNWEIGHTED, **_CLIPPED}),
-        Method("oracle", "oracle, sampling ×4", {**_KNOWN, "act_on": "sampling"}, "oracle", 4.0),
-        Method("sampling", "FairDiv sampling", _SAMPLING),
-        Method("inverse", "inverse frequency, sampling", {**_KNOWN, "act_on": "sampling"}, "inverse"),
-        Method("dro", "group DRO, sampling", {"alpha": 0.0, "smoothing": 0.0, "act_on": "sampling"}, "dro", 0.5),
-        Method("published", "published rule, loss", {"act_on": "loss", **_FORMER, "rule": "published"}),
-        Method("oracle_loss", "oracle, loss ×4", _KNOWN_LOSS, "oracle", 4.0),
-        Method("oracle_loss_batch", "oracle, loss ×4 by batch", {**_KNOWN_LOSS, "loss_scale": "batch"}, "oracle", 4.0),
-        Method("oracle_loss_clipped", "oracle, loss ×4, clipped at 0.7", {**_KNOWN_LOSS, **_CLIPPED}, "oracle", 4.0),
-        Method("loss", "FairDiv loss", _LOSS),
-        Method("loss_t0", "loss, |t| ≥ 0", _LOSS_T0),
-        Method("loss_clipped", "loss, |t| ≥ 0, clipped at 0.7", {**_LOSS_T0, **_CLIPPED}),
-        Method("loss_mean", "loss, |t| ≥ 0, not clipped", {**_LOSS_T0, "max_gradient": 12.0}),
-        Method("loss_batch", "loss, |t| ≥ 0, by batch", _BY_BATCH),
-        Method("loss_dice", "loss, |t| ≥ 0, by batch, Dice term only", {**_BY_BATCH, "loss_terms": "dice"}),
+        Method(STOCK, "stock nnU-Net", _UNWEIGHTED, **_BOTH),
+        Method("stock_clipped", "stock nnU-Net, clipped at 0.7", _UNWEIGHTED, **_BOTH, max_gradient=_CLIP),
+        Method("oracle", "oracle, sampling ×4", _KNOWN, _KNOWN_SAMPLING, **_ORACLE),
+        Method("sampling", "FairDiv sampling", _NEW, _SAMPLING),
+        Method("inverse", "inverse frequency, sampling", _KNOWN, _KNOWN_SAMPLING, reference="inverse"),
+        Method("dro", "group DRO, sampling", {}, _KNOWN_SAMPLING, reference="dro", argument=0.5),
+        Method("published", "published rule, loss", {"min_support": 0.05}, PUBLISHED),
+        Method("oracle_loss", "oracle, loss ×4", _KNOWN, _KNOWN_LOSS, **_ORACLE),
+        Method("oracle_loss_batch", "oracle, loss ×4 by batch", _KNOWN, _KNOWN_LOSS, **_ORACLE, by_batch=True),
+        Method(
+            "oracle_loss_clipped",
+            "oracle, loss ×4, clipped at 0.7",
+            _KNOWN,
+            _KNOWN_LOSS,
+            **_ORACLE,
+            max_gradient=_CLIP,
+        ),
+        Method("loss", "FairDiv loss", _NEW, **_LOSS),
+        Method("loss_t0", "loss, |t| ≥ 0", _T0, **_LOSS),
+        Method("loss_clipped", "loss, |t| ≥ 0, clipped at 0.7", _T0, **{**_LOSS, "max_gradient": _CLIP}),
+        Method("loss_mean", "loss, |t| ≥ 0, not clipped", _T0, **{**_LOSS, "max_gradient": 12.0}),
+        Method("loss_batch", "loss, |t| ≥ 0, by batch", _T0, **_BY_BATCH),
+        Method("loss_dice", "loss, |t| ≥ 0, by batch, Dice term only", _T0, **_BY_BATCH, dice_only=True),
         Method(
             "loss_weak",
             "loss, |t| ≥ 0, by batch, strength 4, cap 2",
-            {**_BY_BATCH, "strength": 4.0, "max_weight": 2.0},
+            {**_T0, "strength": 4.0, "max_weight": 2.0},
+            **_BY_BATCH,
         ),
-        Method("both", "loss by batch and sampling, |t| ≥ 0", {**_BY_BATCH, "act_on": "both"}),
-        Method("sampling_t0", "sampling, |t| ≥ 0", _SAMPLING_T0),
-        Method("sampling_lowest", "sampling, |t| ≥ 0, lowest divergence", {**_SAMPLING_T0, "search": "lowest"}),
-        Method("sampling_s8_smooth", "sampling, |t| ≥ 0, strength 8", {**_SAMPLING_T0, "strength": 8.0}),
         Method(
-            "sampling_s8",
-            "sampling, |t| ≥ 0, strength 8, not smoothed",
-            {**_SAMPLING_T0, "strength": 8.0, "smoothing": 0.0},
+            "both",
+            "loss by batch and sampling, |t| ≥ 0",
+            _T0,
+            **{**_BY_BATCH, "fair": replace(_LOSS["fair"], on_sampling=True)},
         ),
-        Method("sampling_cap3", "sampling, |t| ≥ 0, cap 3", {**_SAMPLING_T0, "max_weight": 3.0}),
-        Method("sampling_late", "sampling, |t| ≥ 0, warm-up 8 of 20", {**_SAMPLING_T0, "warmup_epochs": 8}),
-        Method("sampling_rare", "sampling, |t| ≥ 0, refresh every 5", {**_SAMPLING_T0, "refresh_every": 5}),
-        Method(
+        _sampling("sampling_t0", ""),
+        _sampling("sampling_lowest", ", lowest divergence", fair=replace(_SAMPLING, search=shrunk_lowest(5.0))),
+        _sampling("sampling_s8_smooth", ", strength 8", {"strength": 8.0}),
+        _sampling("sampling_s8", ", strength 8, not smoothed", {"strength": 8.0}, fair=_KNOWN_SAMPLING),
+        _sampling("sampling_cap3", ", cap 3", {"max_weight": 3.0}),
+        _sampling("sampling_late", ", warm-up 8 of 20", {"warmup_epochs": 8}),
+        _sampling("sampling_rare", ", refresh every 5", refresh_every=5),
+        _sampling(
             "sampling_exponential",
-            "sampling, |t| ≥ 0, exponential rule, strength 8",
-            {**_SAMPLING_T0, "rule": "exponential", "strength": 8.0},
+            ", exponential rule, strength 8",
+            {"strength": 8.0},
+            fair=replace(_SAMPLING, weigh=exponential_weights),
         ),
-        Method("sampling_support", "sampling, |t| ≥ 0, support 0.12", {**_SAMPLING_T0, "min_support": 0.12}),
-        Method("sampling_val", "sampling, |t| ≥ 0, validation scores", {**_SAMPLING_T0, "score_cases": "val"}),
-        Method("sampling_both", "sampling, |t| ≥ 0, pooled scores", {**_SAMPLING_T0, "score_cases": "both"}),
-        Method("stock_long", "stock nnU-Net, 3 times as long", _UNWEIGHTED, **_LONG),
-        Method("oracle_long", "oracle, sampling ×4", {**_KNOWN, "act_on": "sampling"}, "oracle", 4.0, **_LONG),
-        Method("sampling_long", "sampling, |t| ≥ 0", _SAMPLING_T0, **_LONG),
-        Method("oracle_loss_long", "oracle, loss ×4", _KNOWN_LOSS, "oracle", 4.0, **_LONG),
-        Method("stock_accumulated", "stock nnU-Net, 4 batches a step", _UNWEIGHTED, **_ACCUMULATED),
-        Method("oracle_loss_accumulated", "oracle, loss ×4", _KNOWN_LOSS, "oracle", 4.0, **_ACCUMULATED),
+        _sampling("sampling_support", ", support 0.12", {"min_support": 0.12}),
+        _sampling("sampling_val", ", validation scores", score_cases="val"),
+        _sampling("sampling_both", ", pooled scores", score_cases="both"),
+        Method("stock_long", "stock nnU-Net, 3 times as long", _UNWEIGHTED, **_BOTH, **_LONG),
+        Method("oracle_long", "oracle, sampling ×4", _KNOWN, _KNOWN_SAMPLING, **_ORACLE, **_LONG),
+        _sampling("sampling_long", "", **_LONG),
+        Method("oracle_loss_long", "oracle, loss ×4", _KNOWN, _KNOWN_LOSS, **_ORACLE, **_LONG),
+        Method("stock_accumulated", "stock nnU-Net, 4 batches a step", _UNWEIGHTED, **_BOTH, **_ACCUMULATED),
+        Method("oracle_loss_accumulated", "oracle, loss ×4", _KNOWN, _KNOWN_LOSS, **_ORACLE, **_ACCUMULATED),
     )
 }
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.itemsets import Subgroups
-from nnunet_fair.training.weights import Refresh
+from nnunet_fair.training.finder import Refresh
 
 
 def _refresh(weights: np.ndarray) -> Refresh:

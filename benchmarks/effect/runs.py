@@ -126,7 +126,7 @@ def _lay_out(folder: Path, run: Run, cohort: Cohort, scale: Scale) -> None:
             (preprocessed / path.name).symlink_to(path)
     shutil.copyfile(cohort.metadata(run.missing), preprocessed / "fair_cases.csv")
     plans = json.loads((cohort.preprocessed / f"{PLANS}.json").read_text())
-    write_json({**plans, "nnunet_fair": METHODS[run.method].all_settings}, preprocessed / f"{PLANS}.json")
+    write_json({**plans, "nnunet_fair": dict(METHODS[run.method].settings)}, preprocessed / f"{PLANS}.json")
     split = json.loads((cohort.preprocessed / "splits_final.json").read_text())[0]
     write_json([training_cases(split["train"] + split["val"], scale, run.seed)], preprocessed / "splits_final.json")
     set_paths(folder, folder / "results")
@@ -146,7 +146,7 @@ def _train(run: Run, cohort: Cohort, scale: Scale, work: Path, output: Path):
     trainer = EffectTrainer(plans, "3d_fullres", 0, dataset_json, torch.device(scale.device))
     method = METHODS[run.method]
     trainer.num_epochs = scale.epochs * method.longer
-    trainer.accumulated = method.accumulated
+    trainer.study(method)
     trainer.num_iterations_per_epoch = scale.iterations
     trainer.num_val_iterations_per_epoch = scale.val_iterations
     trainer.initial_lr = scale.learning_rate

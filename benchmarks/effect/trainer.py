@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import pandas as pd
 import torch
 
+from benchmarks.effect.methods import Method
+from benchmarks.effect.variants import DiceTermOnly, EffectSession
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
 
 
@@ -15,16 +18,22 @@ class EffectTrainer(nnUNetTrainerFairDiv):
     """``nnUNetTrainerFairDiv`` that keeps what it knew and did, and may take a reference rule for its finder.
 
     Attributes:
-        accumulated: batches whose gradients are averaged for one step of the optimiser.
         finder_for: gives the rule that stands in the finder's place, from the training cases' attribute table; None for
             the trainer's own.
         seen_scores: running score of every scored case by epoch.
         seen_weights: weight of every training case by epoch.
         gradient_norms: norm of every step's gradient before ``max_gradient``, as nnU-Net leaves it after its 12.
+        studied: the method that is trained.
     """
 
-    accumulated: int = 1
+    studied: Method
     finder_for: Callable[[pd.DataFrame], object | None]
+
+    def study(self, method: Method) -> None:
+        """Train with this method."""
+        self.studied = method
+        self.fair_method = method.fair
+        self.session_class = partial(EffectSession, method)
 
     def configure_optimizers(self):
         """As nnU-Net's; steps less often where gradients are accumulated.
@@ -33,11 +42,17 @@ class EffectTrainer(nnUNetTrainerFairDiv):
             NotImplementedError: gradients are accumulated in mixed precision, whose scaler would unscale them twice.
         """
         optimizer, scheduler = super().configure_optimizers()
-        if self.accumulated > 1:
+        if self.studied.accumulated > 1:
             if self.grad_scaler is not None:
                 raise NotImplementedError("accumulated gradients are studied on the CPU only")
-            accumulate_gradients(optimizer, self.accumulated)
+            accumulate_gradients(optimizer, self.studied.accumulated)
         return optimizer, scheduler
+
+    def _build_loss(self):
+        loss = super()._build_loss()
+        if self.studied.dice_only:
+            loss.weighted.loss = DiceTermOnly(loss.stock.loss)
+        return loss
 
     def get_tr_and_val_datasets(self):
         """As the trainer's, with the reference rule in place of the finder where there is one."""
@@ -53,14 +68,20 @@ class EffectTrainer(nnUNetTrainerFairDiv):
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """As the trainer's, which forgets the epoch's gradients."""
-        self.gradient_norms += map(float, self._clipping.norms)
+        self.gradient_norms += map(float, self.fair_session.clipping.norms)
         super().on_train_epoch_end(train_outputs)
+
+    def validation_step(self, batch: dict) -> dict:
+        """As nnU-Net's; its cases are scored where the method asks for it."""
+        if self.studied.score_cases == "train":
+            return super().validation_step(batch)
+        return self._scored(super().validation_step, batch)
 
     def on_epoch_end(self) -> None:
         """As the trainer's; then what it knows and does is kept."""
         super().on_epoch_end()
         self.seen_scores.append(self.fair_session.scores)
-        self.seen_weights.append(dict(self.fair_session.weights))
+        self.seen_weights.append(self.fair_session.weights.by_case())
 
 
 def accumulate_gradients(optimizer: torch.optim.Optimizer, batches: int) -> None:

@@ -93,7 +93,10 @@ def _held(item: Item, cases: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def _as_bits(itemset: Itemset, held: dict[Item, tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """The items each case has, and those it is known of, one bit an item, each of shape (n_cases,)."""
-    return tuple(sum(held[item][which].astype(int) << bit for bit, item in enumerate(itemset)) for which in (0, 1))
+    holds, known = (
+        np.sum([held[item][which].astype(int) << bit for bit, item in enumerate(itemset)], axis=0) for which in (0, 1)
+    )
+    return holds, known
 
 
 def subgroup_evidence(scores: np.ndarray, membership: np.ndarray, sizes: np.ndarray) -> Evidence:

@@ -86,7 +86,7 @@ def simulate(scan: Scan, appearance: Appearance, rng: np.random.Generator) -> Ca
     return Case(
         phases=np.ascontiguousarray(np.transpose(phases, (0, *(axis + 1 for axis in turn)))),
         label=label,
-        box=tuple(box[axis] for axis in turn),
+        box=(box[turn[0]], box[turn[1]], box[turn[2]]),
         n_lesions=n_lesions,
     )
 

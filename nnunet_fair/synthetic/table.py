@@ -95,7 +95,7 @@ def patient_info(patient: Patient, row: dict[str, Any], box: Box) -> dict[str, A
         The file's content. ``x``, ``y`` and ``z`` of ``breast_coordinates`` are array axes 0, 1 and 2, as in MAMA-MIA.
         Test cases have no clinical fields.
     """
-    coordinates = {}
+    coordinates: dict[str, int] = {}
     for axis, (start, stop) in zip("xyz", box, strict=True):
         coordinates |= {f"{axis}_min": start, f"{axis}_max": stop}
     info: dict[str, Any] = {

@@ -7,10 +7,10 @@ none of its code is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,11 +20,17 @@ from torch import distributed as dist
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.fair_cases import find_fair_cases
 from nnunet_fair.training.case_scores import case_overlap
-from nnunet_fair.training.clipping import GradientClipping
 from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.finder import Refresh
 from nnunet_fair.training.losses import CaseWeightedLoss, case_weighted
+from nnunet_fair.training.method import ON_LOSS, FairMethod
 from nnunet_fair.training.session import FairSession, chosen_attributes, read_metadata
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
+
+if TYPE_CHECKING:  # what the mixin stands before: nnU-Net's trainer or a subclass of it
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer as _Host
+else:
+    _Host = object
 
 
 @contextmanager
@@ -36,46 +42,53 @@ def _in_one_sentence() -> Iterator[None]:
         raise SystemExit(f"nnunet-fair: {error}") from None
 
 
-class DivergenceWeighting:
+class DivergenceWeighting(_Host):
     """Mixin: finds subgroups that do worse than average while training and weights their cases to lift them.
 
     Put it before the trainer it extends. It adds no constructor, because nnU-Net reads the constructor's signature.
 
     Attributes:
-        fair_defaults: settings in which a trainer class differs from :class:`FairConfig`'s defaults.
+        fair_method: where weights act and how they are found; a trainer's name stands for it.
         fair_config: the settings in force, set when the trainer is initialised.
         fair_session: the fold's session while training, else None; prediction and validation need no metadata.
+        session_class: the session's class.
     """
 
-    fair_defaults: ClassVar[Mapping[str, Any]] = {}
+    fair_method: FairMethod = ON_LOSS
+    session_class: ClassVar[type[FairSession]] = FairSession
     fair_config: FairConfig
     fair_session: FairSession | None = None
-    _clipping: GradientClipping | None = None
-    _effective: list[float] | None = None
 
     def initialize(self) -> None:
         """As nnU-Net's, after reading the settings."""
         with _in_one_sentence():
-            self.fair_config = FairConfig.from_plans(self.plans_manager.plans, **self.fair_defaults)
+            self.fair_config = FairConfig.from_plans(
+                self.plans_manager.plans,
+                defaults=self.fair_method.defaults,
+                without_effect=self.fair_method.without_effect,
+                trainer=type(self).__name__,
+            )
         super().initialize()
 
     def configure_optimizers(self):
         """As nnU-Net's; where the settings ask for it each step's gradient is clipped further than nnU-Net does."""
         optimizer, scheduler = super().configure_optimizers()
-        if self.fair_config.clips:
-            self._clipping = GradientClipping(self.fair_config.max_gradient)
-            optimizer.register_step_pre_hook(self._clip_gradient)
+        optimizer.register_step_pre_hook(lambda *_: self._session().clip(self.network.parameters()))
         return optimizer, scheduler
 
-    def _clip_gradient(self, *_) -> None:
-        self._clipping.clip(self.network.parameters(), self._effective, neutral=self.fair_session.neutral_loss)
+    def _session(self) -> FairSession:
+        """The session, which every step of a training has."""
+        if self.fair_session is None:
+            raise RuntimeError("the training has not started")
+        return self.fair_session
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """As nnU-Net's; then the norms of the epoch's gradients are told, by which ``max_gradient`` is judged."""
         super().on_train_epoch_end(train_outputs)
-        if self._clipping is None:
+        clipping = self._session().clipping
+        if clipping is None:
             return
-        steps = self._clipping.end_epoch(self._sum_over_ranks)
+        steps = clipping.end_epoch(self._sum_over_ranks)
         finite = steps[np.isfinite(steps[:, 0])]
         if len(finite):
             median, high = np.quantile(finite[:, 0], (0.5, 0.9))
@@ -88,9 +101,7 @@ class DivergenceWeighting:
 
     def _build_loss(self) -> CaseWeightedLoss:
         stock = super()._build_loss()
-        if self.fair_config.act_on == "sampling":
-            return CaseWeightedLoss(stock, None)
-        return CaseWeightedLoss(stock, case_weighted(stock, self.fair_config.loss_terms))
+        return CaseWeightedLoss(stock, case_weighted(stock) if self.fair_method.on_loss else None)
 
     def get_tr_and_val_datasets(self):
         """As nnU-Net's; the fold's cases are known from here on, so the session starts here."""
@@ -101,8 +112,10 @@ class DivergenceWeighting:
                 "those of training cases"
             )
         with _in_one_sentence():
-            self.fair_session = FairSession(
+            self._check_length()
+            self.fair_session = self.session_class(
                 config=self.fair_config,
+                method=self.fair_method,
                 metadata=read_metadata(find_fair_cases(self.plans_manager.dataset_name)),
                 train_ids=dataset_tr.identifiers,
                 val_ids=dataset_val.identifiers,
@@ -112,11 +125,22 @@ class DivergenceWeighting:
                 writes=self.local_rank == 0,
             )
             self.fair_session.begin(self.current_epoch)
-        if self._clipping is not None:
-            self._clipping.load_state(self.fair_session.former_norms)
-        if self.fair_config.act_on != "loss":
+        if self.fair_method.on_sampling:
             dataset_tr.identifiers = self.fair_session.identifiers
         return dataset_tr, dataset_val
+
+    def _check_length(self) -> None:
+        """Refuse a warm-up that leaves no epoch to train with weights.
+
+        Raises:
+            UserError: it does.
+        """
+        warmup = self.fair_config.warmup_epochs
+        if warmup is not None and warmup >= self.num_epochs:
+            raise UserError(
+                f'setting "warmup_epochs" is {warmup}, but the training has {self.num_epochs} epochs, so that no '
+                'weight would ever act; lower it, or set "strength": 0 to train without weights'
+            )
 
     def _n_foreground(self) -> int:
         manager = self.label_manager
@@ -124,21 +148,15 @@ class DivergenceWeighting:
 
     def train_step(self, batch: dict) -> dict:
         """As nnU-Net's, with the weights of the batch's cases, which are scored on the way."""
-        effective = self.fair_session.effective_weights(batch["keys"])
-        self._effective = effective
-        self.loss.weights = None if effective is None else torch.tensor(effective, device=self.device)
+        weights = self._session().begin_step(batch["keys"])
+        self.loss.weights = None if weights is None else torch.tensor(weights, device=self.device)
         try:
-            return self._scored(super().train_step, batch, training=True)
+            return self._scored(super().train_step, batch)
         finally:
             self.loss.weights = None
 
-    def validation_step(self, batch: dict) -> dict:
-        """As nnU-Net's; its cases are scored where the settings ask for it."""
-        return self._scored(super().validation_step, batch, training=False)
-
-    def _scored(self, step, batch: dict, *, training: bool) -> dict:
-        if not self.fair_session.observes(training=training):
-            return step(batch)
+    def _scored(self, step: Callable[[dict], dict], batch: dict) -> dict:
+        """Do nnU-Net's step and add what it segmented to the scores of the batch's cases."""
         counts: list[tuple[Tensor, Tensor]] = []
         self.loss.observer = lambda logits, target: counts.append(
             case_overlap(
@@ -156,13 +174,15 @@ class DivergenceWeighting:
             return result  # a step that went wrong says nothing about its cases
         # after the step, which has waited for the device already
         for intersection, total in counts:
-            self.fair_session.add_patches(batch["keys"], intersection.cpu().numpy(), total.cpu().numpy())
+            self._session().add_patches(batch["keys"], intersection.cpu().numpy(), total.cpu().numpy())
         return result
 
     def on_epoch_end(self) -> None:
         """Renew the weights, then as nnU-Net's: its checkpoints go with the weights of the epoch to come."""
-        if self.fair_session.end_epoch(self.current_epoch + 1, self.num_epochs, self._sum_over_ranks):
-            self._log_to_experiment_trackers()
+        session = self._session()
+        renewed = session.end_epoch(self.current_epoch + 1, self.num_epochs, self._sum_over_ranks)
+        if renewed and session.last_refresh is not None:
+            self._log_to_experiment_trackers(session.last_refresh)
         super().on_epoch_end()
 
     def _sum_over_ranks(self, counts: np.ndarray) -> np.ndarray:
@@ -172,9 +192,8 @@ class DivergenceWeighting:
         dist.all_gather_object(gathered, counts)
         return np.sum(gathered, axis=0)  # the same order, hence the same weights, on every rank
 
-    def _log_to_experiment_trackers(self) -> None:
+    def _log_to_experiment_trackers(self, refresh: Refresh) -> None:
         # nnU-Net's local logger accepts its own eight keys only; further loggers (W&B) take any
-        refresh = self.fair_session.last_refresh
         values = {"fair/weight_min": refresh.weights.min(), "fair/weight_max": refresh.weights.max()}
         if len(refresh.divergence):
             values["fair/worst_divergence"] = refresh.divergence["divergence"].min()
@@ -189,8 +208,7 @@ class DivergenceWeighting:
             super().save_checkpoint(filename)
             return
         name, next_epoch = Path(filename).name, self.current_epoch + 1
-        norms = [] if self._clipping is None else self._clipping.state()
-        self.fair_session.before_checkpoint(name, next_epoch, norms)
+        self.fair_session.before_checkpoint(name, next_epoch)
         temporary = f"{filename}.tmp"
         super().save_checkpoint(temporary)
         Path(temporary).replace(filename)
@@ -219,6 +237,6 @@ class DivergenceWeighting:
     def on_train_end(self) -> None:
         """As nnU-Net's, which removes checkpoint_latest.pth; its state goes too."""
         super().on_train_end()
-        self.fair_session.finish()
+        self._session().finish()
         if self.local_rank == 0 and not (Path(self.output_folder) / "checkpoint_latest.pth").exists():
-            self.fair_session.after_checkpoint("checkpoint_latest.pth", None)
+            self._session().after_checkpoint("checkpoint_latest.pth", None)

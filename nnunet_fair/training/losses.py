@@ -72,19 +72,17 @@ class CaseWeightedDiceCE(nn.Module):
 
     Args:
         stock: the loss nnU-Net built.
-        terms: the terms that are weighted, ``both``, ``dice`` or ``ce``; the other one stays nnU-Net's.
 
     Raises:
         NotImplementedError: the cross-entropy has class weights; its mean is then not one over voxels.
     """
 
-    def __init__(self, stock: DC_and_CE_loss, terms: str = "both") -> None:
+    def __init__(self, stock: DC_and_CE_loss) -> None:
         super().__init__()
-        self.terms = terms
         if stock.ce.weight is not None:
             raise NotImplementedError(
                 "Case weights together with class weights in the cross-entropy are not implemented; drop the class "
-                'weights, or let the case weights act on the sampling ("act_on": "sampling").'
+                "weights, or let the case weights act on the drawing of cases (fair_method = ON_SAMPLING)."
             )
         self.dice = CaseWeightedDice(stock.dc)
         self.ce = copy.copy(stock.ce)
@@ -106,13 +104,16 @@ class CaseWeightedDiceCE(nn.Module):
         labels = target if mask is None else torch.where(mask, target, 0)
         loss = logits.new_zeros((), dtype=torch.float32)
         if self.weight_dice != 0:
-            loss = loss + self.weight_dice * self.dice(logits, labels, mask, _for_term("dice", self.terms, weights))
+            loss = loss + self.weight_dice * self.dice(logits, labels, mask, weights)
         if self.weight_ce != 0:
-            voxels = self.ce(logits, target[:, 0])  # 0 where the label is ignored
-            n_valid = voxels.numel() if mask is None else mask.sum().clamp_min(1)
-            weights = _for_term("ce", self.terms, weights)
-            loss = loss + self.weight_ce * (weights * voxels.flatten(1).sum(1)).sum() / n_valid
+            loss = loss + self.weight_ce * self.cross_entropy(logits, target, mask, weights)
         return loss
+
+    def cross_entropy(self, logits: Tensor, target: Tensor, mask: Tensor | None, weights: Tensor) -> Tensor:
+        """The weighted cross-entropy, a mean over the valid voxels; arguments as for :meth:`forward`."""
+        voxels = self.ce(logits, target[:, 0])  # 0 where the label is ignored
+        n_valid = voxels.numel() if mask is None else mask.sum().clamp_min(1)
+        return (weights * voxels.flatten(1).sum(1)).sum() / n_valid
 
 
 class CaseWeightedDiceBCE(nn.Module):
@@ -120,12 +121,10 @@ class CaseWeightedDiceBCE(nn.Module):
 
     Args:
         stock: the loss nnU-Net built.
-        terms: the terms that are weighted, ``both``, ``dice`` or ``ce``; the other one stays nnU-Net's.
     """
 
-    def __init__(self, stock: DC_and_BCE_loss, terms: str = "both") -> None:
+    def __init__(self, stock: DC_and_BCE_loss) -> None:
         super().__init__()
-        self.terms = terms
         self.dice = CaseWeightedDice(stock.dc)
         self.ce = copy.copy(stock.ce)
         self.ce.reduction = "none"
@@ -146,26 +145,19 @@ class CaseWeightedDiceBCE(nn.Module):
         """
         mask = ~target[:, -1:].bool() if self.use_ignore_label else None
         regions = target[:, :-1] if self.use_ignore_label else target
-        dice = self.dice(logits, regions, mask, _for_term("dice", self.terms, weights))
+        dice = self.dice(logits, regions, mask, weights)
         voxels = self.ce(logits, regions.float())
         # nnU-Net divides by the voxels of all regions without, and by the valid voxels with an ignore label
         n_valid = voxels.numel() if mask is None else mask.sum().clamp_min(1e-8)
         voxels = voxels if mask is None else voxels * mask
-        weights = _for_term("ce", self.terms, weights)
         return self.weight_ce * (weights * voxels.flatten(1).sum(1)).sum() / n_valid + self.weight_dice * dice
 
 
-def _for_term(term: str, terms: str, weights: Tensor) -> Tensor:
-    """The weights of one of the loss's terms: all 1 where only the other term is weighted."""
-    return weights if terms in ("both", term) else torch.ones_like(weights)
-
-
-def case_weighted(stock: nn.Module, terms: str = "both") -> nn.Module:
+def case_weighted(stock: nn.Module) -> nn.Module:
     """The case-weighted counterpart of a loss nnU-Net built.
 
     Args:
         stock: ``DC_and_CE_loss`` or ``DC_and_BCE_loss``, bare or in a ``DeepSupervisionWrapper``.
-        terms: the terms that are weighted, ``both``, ``dice`` or ``ce``.
 
     Returns:
         A module called as ``loss(output, target, weights)``; under deep supervision with three lists.
@@ -174,14 +166,14 @@ def case_weighted(stock: nn.Module, terms: str = "both") -> nn.Module:
         NotImplementedError: another loss.
     """
     if isinstance(stock, DeepSupervisionWrapper):
-        return DeepSupervisionWrapper(case_weighted(stock.loss, terms), stock.weight_factors)
+        return DeepSupervisionWrapper(case_weighted(stock.loss), stock.weight_factors)
     if isinstance(stock, DC_and_CE_loss):
-        return CaseWeightedDiceCE(stock, terms)
+        return CaseWeightedDiceCE(stock)
     if isinstance(stock, DC_and_BCE_loss):
-        return CaseWeightedDiceBCE(stock, terms)
+        return CaseWeightedDiceBCE(stock)
     raise NotImplementedError(
-        f"Case weights are implemented for nnU-Net's Dice + cross-entropy losses, not for {type(stock).__name__}; set "
-        '"act_on": "sampling" in the plans\' section "nnunet_fair" to use them with any loss.'
+        f"Case weights are implemented for nnU-Net's Dice + cross-entropy losses, not for {type(stock).__name__}; "
+        "let them act on the drawing of cases (fair_method = ON_SAMPLING), which works with any loss."
     )
 
 
@@ -217,10 +209,14 @@ class CaseWeightedLoss(nn.Module):
         Returns:
             Scalar.
         """
-        supervised = isinstance(output, (list, tuple))
         if self.observer is not None:
             with torch.no_grad():
-                self.observer(*((output[0].detach(), target[0]) if supervised else (output.detach(), target)))
+                self.observer(_full_resolution(output).detach(), _full_resolution(target))
         if self.weights is None or self.weighted is None:
             return self.stock(output, target)
+        supervised = not isinstance(output, Tensor)
         return self.weighted(output, target, [self.weights] * len(output) if supervised else self.weights)
+
+
+def _full_resolution(outputs: Outputs) -> Tensor:
+    return outputs if isinstance(outputs, Tensor) else outputs[0]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.files import atomic_path, write_csv
-from nnunet_fair.training.weights import Refresh
+from nnunet_fair.training.finder import Refresh
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

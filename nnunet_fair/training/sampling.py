@@ -10,9 +10,11 @@ works with it, unchanged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import Array
 from multiprocessing.sharedctypes import RawArray
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
 class SampledIdentifiers(list):
@@ -55,7 +57,7 @@ class SampledIdentifiers(list):
         weights = np.frombuffer(self._weights).copy()
         return weights / weights.sum()
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         case_ids = np.array(list(self), dtype=dtype)
         weights = np.frombuffer(self._weights).copy()
         if len(case_ids) == 0 or np.all(weights == weights[0]):
@@ -66,7 +68,7 @@ class SampledIdentifiers(list):
         return case_ids[np.searchsorted(boundaries, places, side="right").clip(max=len(self) - 1)]
 
 
-def _restore(case_ids: list[str], weights) -> SampledIdentifiers:
+def _restore(case_ids: list[str], weights: Array) -> SampledIdentifiers:
     restored = SampledIdentifiers.__new__(SampledIdentifiers)
     list.__init__(restored, case_ids)
     restored._weights = weights

@@ -5,24 +5,27 @@ The trainer's mixin talks to nnU-Net; everything it needs to know about the pati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.fair_cases import read_fair_cases
 from nnunet_fair.training.case_scores import RunningCaseScores
-from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.clipping import GradientClipping
+from nnunet_fair.training.config import ACCEPT_CHANGED_METADATA, FairConfig
+from nnunet_fair.training.finder import Refresh, SubgroupFinder
+from nnunet_fair.training.method import FairMethod
 from nnunet_fair.training.records import FairRecords
 from nnunet_fair.training.sampling import SampledIdentifiers
 from nnunet_fair.training.state import FairState, drop_old_states, load_state, metadata_hash, save_state
-from nnunet_fair.training.weights import Refresh, SubgroupFinder
+from nnunet_fair.training.weights import CaseWeights
 
-SAMPLING_FLOOR = 0.1
-"""Smallest probability of a case, as a share of the uniform one: no case is ever forgotten."""
 _LOGGED_SUBGROUPS = 3
 # drawing takes longer than all the rest of a refresh
 _ALWAYS_PLOTTED, _PLOTTED_EVERY = 20, 10
@@ -31,8 +34,11 @@ _ALWAYS_PLOTTED, _PLOTTED_EVERY = 20, 10
 class FairSession:
     """The fairness side of one fold's training.
 
+    The scores are those of the training cases: there are four times as many as validation cases, which stay untouched.
+
     Args:
         config: the settings.
+        method: what the trainer's name decides.
         metadata: attribute table indexed by case ID; may lack cases and hold others.
         train_ids: the fold's training cases.
         val_ids: the fold's validation cases; the same as ``train_ids`` for fold ``all``.
@@ -40,6 +46,12 @@ class FairSession:
         folder: the fold's output folder.
         log: writes a line to nnU-Net's training log.
         writes: whether this process writes files (rank 0).
+
+    Attributes:
+        weights: of the training cases, in force.
+        clipping: of the gradients; None where nnU-Net's own clipping is left alone.
+        identifiers: the training cases as nnU-Net's loader is to draw them.
+        last_refresh: what the last refresh found; None before the first.
 
     Raises:
         UserError: ``attributes`` names a column the metadata lacks, ``score_class`` a class the labels lack, or no
@@ -50,6 +62,7 @@ class FairSession:
         self,
         *,
         config: FairConfig,
+        method: FairMethod,
         metadata: pd.DataFrame,
         train_ids: Sequence[str],
         val_ids: Sequence[str],
@@ -64,34 +77,42 @@ class FairSession:
                 f"regions (0 to {n_classes - 1}); choose one of them or null for their mean"
             )
         self.config = config
+        self.method = method
         self._train_ids = tuple(map(str, train_ids))
         self._log = log
         self._writes = writes
         self._folder = folder
-        scorable = {
-            "train": self._train_ids,
-            "val": tuple(map(str, val_ids)),
-            "both": tuple(dict.fromkeys((*self._train_ids, *map(str, val_ids)))),
-        }[config.score_cases]
+        scorable = self.scorable(self._train_ids, tuple(map(str, val_ids)))
         metadata = chosen_attributes(metadata, config.attributes)
-        self._announce(metadata, scorable)
+        self._announce(metadata)
         self._metadata_hash = metadata_hash(metadata.reindex(sorted({*self._train_ids, *scorable})))
-        self.finder = SubgroupFinder(metadata.reindex(list(scorable)), metadata.reindex(list(self._train_ids)), config)
-        self._scores = RunningCaseScores(scorable, n_classes, decay=config.score_decay, score_class=config.score_class)
+        self.finder = SubgroupFinder(
+            metadata.reindex(list(scorable)), metadata.reindex(list(self._train_ids)), config, method
+        )
+        self._scores = RunningCaseScores(scorable, n_classes, score_class=config.score_class)
         self.records = FairRecords(folder, log)
-        self._weights = dict.fromkeys(self._train_ids, 1.0)
-        self._acting = dict(self._weights)  # what acts in each place: with alpha, and its root where there are two
-        self._largest = 1.0
-        self._neutral_loss = True
+        self.weights = method.neutral(self._train_ids)
+        self.clipping = None if config.max_gradient is None else GradientClipping(config.max_gradient)
         self.identifiers = SampledIdentifiers(self._train_ids)
         self.last_refresh: Refresh | None = None
-        self.former_norms: list[float] = []
+        self._batch_weights: list[float] | None = None
 
     def __repr__(self) -> str:
         # nnU-Net writes the text of every attribute of a trainer to debug.json: nothing about patients may be in it.
         return f"FairSession({len(self._train_ids)} training cases, {self._scores})"
 
-    def _announce(self, metadata: pd.DataFrame, scorable: Sequence[str]) -> None:
+    def scorable(self, train_ids: tuple[str, ...], val_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """The cases whose scores find the subgroups."""
+        return train_ids
+
+    def refreshes_at(self, epoch: int, num_epochs: int) -> bool:
+        """Whether the weights are renewed before ``epoch`` (counted from 0) is trained: at every one after the first.
+
+        A refresh takes a fraction of a second.
+        """
+        return self.config.warmup(num_epochs) <= epoch < num_epochs
+
+    def _announce(self, metadata: pd.DataFrame) -> None:
         known = metadata.dropna(how="all").index
         without = [case_id for case_id in self._train_ids if case_id not in known]
         if len(without) == len(self._train_ids):
@@ -100,55 +121,27 @@ class FairSession:
                 f"{', '.join(map(str, metadata.index[:3]))}; a training case: {self._train_ids[0]}); make the table "
                 "again with nnunet_fair metadata"
             )
+        places = ["loss"] * self.method.on_loss + ["sampling"] * self.method.on_sampling
         self._log(
             f"nnunet-fair: {len(metadata.columns)} attributes ({', '.join(metadata.columns)}); "
             f"{len(without)} of {len(self._train_ids)} training cases without metadata (neutral weight); "
-            f"scores come from {len(scorable)} cases ({self.config.score_cases}); "
-            f"weights act on {'loss and sampling' if self.config.act_on == 'both' else self.config.act_on}"
+            f"weights act on {' and '.join(places)}"
         )
-
-    def observes(self, *, training: bool) -> bool:
-        """Whether the batches of the training, or of the validation, iterations are scored."""
-        return self.config.score_cases in ("both", "train" if training else "val")
-
-    @property
-    def weights(self) -> Mapping[str, float]:
-        """Each training case's weight w, by case ID."""
-        return dict(self._weights)
-
-    @property
-    def neutral_loss(self) -> bool:
-        """Whether the losses of all training cases weigh 1."""
-        return self._neutral_loss
 
     @property
     def scores(self) -> pd.Series:
         """The running score of every case that may be scored, NaN where it has none yet, indexed by case ID."""
         return self._scores.scores()
 
-    def effective_weights(self, case_ids: Sequence[str]) -> list[float] | None:
-        """What the losses of a batch's cases are multiplied by.
+    def begin_step(self, case_ids: Sequence[str]) -> list[float] | None:
+        """What the losses of the cases of a batch about to be trained are multiplied by, see ``CaseWeights``."""
+        self._batch_weights = self.weights.loss_weights(case_ids)
+        return self._batch_weights
 
-        L = α·L_seg + (1 − α)·L_div (Poeta et al. 2025) weighs a case by α + (1 − α)·w. Where the weights act on loss
-        and sampling both, each takes the square root, so that the expected gradient is the same. With ``loss_scale``
-        ``batch`` the weights of a batch are divided by their mean, so that no step is larger than nnU-Net's; ``max``
-        divides by the largest weight of any training case.
-
-        Args:
-            case_ids: the batch's cases, of length B.
-
-        Returns:
-            B weights; None where all are 1 or the weights do not act on the loss.
-        """
-        if self.config.act_on == "sampling":
-            return None
-        weights = [self._acting[str(case_id)] for case_id in case_ids]
-        if self.config.loss_scale == "batch" and len(weights) > 1:  # a batch of one would always weigh 1
-            mean = sum(weights) / len(weights)
-            weights = [weight / mean for weight in weights]
-        elif self.config.loss_scale == "max":
-            weights = [weight / self._largest for weight in weights]
-        return None if all(weight == 1.0 for weight in weights) else weights
+    def clip(self, parameters: Iterable[Tensor]) -> None:
+        """Cut the gradient of the batch's step where the settings ask for it, in place."""
+        if self.clipping is not None:
+            self.clipping.clip(parameters, self._batch_weights, neutral=self.weights.neutral_on_loss)
 
     def add_patches(self, case_ids: Sequence[str], intersection: np.ndarray, total: np.ndarray) -> None:
         """Score a batch, see ``RunningCaseScores.add``."""
@@ -168,11 +161,11 @@ class FairSession:
             Whether the weights were renewed.
         """
         self._scores.end_epoch(gather)
-        if not self.config.refreshes_at(next_epoch, num_epochs):
+        if not self.refreshes_at(next_epoch, num_epochs):
             return False
-        refresh = self._smoothed(self.finder.refresh(self._scores.scores()))
-        self._set_weights(dict(zip(self._train_ids, map(float, refresh.weights), strict=True)))
-        self.last_refresh = refresh
+        refresh = self.finder.refresh(self._scores.scores())
+        self.set_weights(self.weights.renewed(refresh.weights, self.method.smoothing))
+        self.last_refresh = refresh = replace(refresh, weights=self.weights.values)
         self._report(next_epoch, refresh)
         if self._writes:
             self.records.write(next_epoch, refresh, self._train_ids)
@@ -180,40 +173,28 @@ class FairSession:
                 self.records.plot()
         return True
 
-    def _smoothed(self, refresh: Refresh) -> Refresh:
-        """The refresh with the share ``smoothing`` of the weights in force."""
-        kept = self.config.smoothing
-        if kept == 0:
-            return refresh
-        former = np.array([self._weights[case_id] for case_id in self._train_ids])
-        return replace(refresh, weights=kept * former + (1 - kept) * refresh.weights)
-
-    def _set_weights(self, weights: Mapping[str, float]) -> None:
-        self._weights = dict(weights)
-        own = np.array([self._weights[case_id] for case_id in self._train_ids])
-        acting = self.config.alpha + (1.0 - self.config.alpha) * own
-        if self.config.act_on == "both":
-            acting = np.sqrt(acting)
-        self._acting = dict(zip(self._train_ids, map(float, acting), strict=True))
-        self._largest = float(acting.max())
-        self._neutral_loss = self.config.act_on == "sampling" or bool((acting == 1.0).all())
-        if self.config.act_on != "loss":
-            self.identifiers.set_probabilities(np.maximum(acting / acting.mean(), SAMPLING_FLOOR))
+    def set_weights(self, weights: CaseWeights) -> None:
+        """Train with these weights from now on."""
+        self.weights = weights
+        probabilities = weights.sampling_probabilities()
+        if probabilities is not None:
+            self.identifiers.set_probabilities(probabilities)
 
     def _report(self, epoch: int, refresh: Refresh) -> None:
         if refresh.note:
             self._log(f"nnunet-fair: weights for epoch {epoch} are neutral: {refresh.note}")
             return
+        weighed = refresh.divergence["probability"].notna().any()
         self._log(
             f"nnunet-fair: weights for epoch {epoch}: {refresh.weights.min():.2f} to {refresh.weights.max():.2f}, "
             f"{sum(map(bool, refresh.subgroup))} of {len(self._train_ids)} cases in a subgroup below average; "
-            f"{'most probably disadvantaged' if self.config.averages else 'lowest'}:"
+            f"{'most probably disadvantaged' if weighed else 'lowest'}:"
         )
         told = refresh.divergence
-        if self.config.averages:
+        if weighed:
             told = told.sort_values("probability", ascending=False, kind="stable")
         for row in told.head(_LOGGED_SUBGROUPS).itertuples():
-            probability = f", probability {row.probability:.2f}" if self.config.averages else ""
+            probability = f", probability {row.probability:.2f}" if weighed else ""
             self._log(
                 f"nnunet-fair:   {row.subgroup} (n = {row.n}, DSC {row.mean_score:.3f}, divergence "
                 f"{row.divergence:+.3f}, t = {row.t:.1f}{probability})"
@@ -226,7 +207,8 @@ class FairSession:
             epoch: the next epoch to train.
 
         Raises:
-            UserError: the metadata changed since the checkpoint (unless ``accept_changed_metadata``).
+            UserError: the metadata changed since the checkpoint, unless the environment variable
+                ``NNUNET_FAIR_ACCEPT_CHANGED_METADATA`` is 1.
         """
         state = load_state(self._folder, epoch) if epoch > 0 else None
         if state is None:
@@ -243,15 +225,16 @@ class FairSession:
                 "the case metadata (fair_cases.csv, the fold's cases or the chosen attributes) changed since the "
                 "checkpoint this training continues from"
             )
-            if not self.config.accept_changed_metadata:
+            if os.environ.get(ACCEPT_CHANGED_METADATA) != "1":
                 raise UserError(
-                    f'{message}; restore it, start anew without --c, or set "accept_changed_metadata": true in the '
-                    'plans\' section "nnunet_fair"'
+                    f"{message}; restore it, start anew without --c, or set the environment variable "
+                    f"{ACCEPT_CHANGED_METADATA}=1 for this run"
                 )
-            self._log(f"nnunet-fair: {message}; continuing as accept_changed_metadata asks")
+            self._log(f"nnunet-fair: {message}; continuing as {ACCEPT_CHANGED_METADATA} asks")
         self._scores.load_state(state.counts)
-        self.former_norms = state.former_norms
-        self._set_weights({case_id: state.weights.get(case_id, 1.0) for case_id in self._train_ids})
+        if self.clipping is not None:
+            self.clipping.load_state(state.former_norms)
+        self.set_weights(self.weights.of(state.weights))
         if self._writes:
             self.records.begin(epoch, state.weight_range)
         self._log(f"nnunet-fair: continuing with the scores and weights saved for epoch {epoch}")
@@ -261,21 +244,20 @@ class FairSession:
         if self._writes:
             self.records.plot()
 
-    def before_checkpoint(self, checkpoint: str, next_epoch: int, former_norms: Sequence[float] = ()) -> None:
+    def before_checkpoint(self, checkpoint: str, next_epoch: int) -> None:
         """Save the state for a checkpoint about to be written, see ``state.save_state``.
 
         Args:
             checkpoint: the checkpoint's file name.
             next_epoch: the next epoch to train.
-            former_norms: see ``GradientClipping.state``.
         """
         state = FairState(
             epoch=next_epoch,
             metadata_sha256=self._metadata_hash,
             counts=self._scores.state(),
-            weights=self._weights,
+            weights=self.weights.by_case(),
             weight_range=[list(row) for row in self.records.weight_range],
-            former_norms=list(former_norms),
+            former_norms=[] if self.clipping is None else self.clipping.state(),
         )
         save_state(state, self._folder, checkpoint)
 

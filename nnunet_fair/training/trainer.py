@@ -1,18 +1,17 @@
-"""The trainers ``nnUNetv2_train -tr`` can name, variants of length as in nnU-Net.
+"""The trainers ``nnUNetv2_train -tr`` can name, with variants of length as in nnU-Net.
 
-``nnUNetTrainerFairDiv`` weights the loss, ``nnUNetTrainerFairDivSampling`` the drawing of cases; both take their
-settings from the plans' section "nnunet_fair".
+The name is the method (``training.method``); settings come from the plans' section "nnunet_fair".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
+from nnunet_fair.training.method import ON_LOSS, ON_SAMPLING, PUBLISHED
 
 
 class nnUNetTrainerFairDiv(DivergenceWeighting, nnUNetTrainer):
@@ -27,6 +26,7 @@ class nnUNetTrainerFairDiv(DivergenceWeighting, nnUNetTrainer):
         learning_rate: initial learning rate; None for nnU-Net's own (0.01).
     """
 
+    fair_method = ON_LOSS
     epochs: ClassVar[int | None] = None
     iterations: ClassVar[int | None] = None
     val_iterations: ClassVar[int | None] = None
@@ -49,6 +49,36 @@ class nnUNetTrainerFairDiv(DivergenceWeighting, nnUNetTrainer):
             self.num_val_iterations_per_epoch = self.val_iterations
         if self.learning_rate is not None:
             self.initial_lr = self.learning_rate
+
+
+class nnUNetTrainerFairDivLoss(nnUNetTrainerFairDiv):
+    """The weights multiply the loss of the disadvantaged subgroups' cases."""
+
+    fair_method = ON_LOSS
+
+
+class nnUNetTrainerFairDivSampling(nnUNetTrainerFairDiv):
+    """The weights change how often a case is drawn, the loss is nnU-Net's."""
+
+    fair_method = ON_SAMPLING
+
+
+class nnUNetTrainerFairDivPublished(nnUNetTrainerFairDiv):
+    """The rule of Poeta et al. 2025, to reproduce it: half of the loss is weighted by |Δ| of the lowest subgroup."""
+
+    fair_method = PUBLISHED
+
+
+class nnUNetTrainerFairDiv_demo(nnUNetTrainerFairDiv):
+    """For ``nnunet_fair demo``: under a minute on two CPU cores, far too short for a useful model.
+
+    The learning rate is three times nnU-Net's, because 250 steps are too few for its own to get going.
+    """
+
+    epochs = 10
+    iterations = 25
+    val_iterations = 4
+    learning_rate = 0.03
 
 
 class nnUNetTrainerFairDiv_5epochs(nnUNetTrainerFairDiv):
@@ -75,22 +105,28 @@ class nnUNetTrainerFairDiv_250epochs(nnUNetTrainerFairDiv):
     epochs = 250
 
 
-class nnUNetTrainerFairDiv_demo(nnUNetTrainerFairDiv):
-    """For ``nnunet_fair demo``: under a minute on two CPU cores, far too short for a useful model.
+class nnUNetTrainerFairDivLoss_5epochs(nnUNetTrainerFairDivLoss):
+    """For 5 epochs, to try plans and data."""
 
-    The learning rate is three times nnU-Net's, because 250 steps are too few for its own to get going.
-    """
-
-    epochs = 10
-    iterations = 25
-    val_iterations = 4
-    learning_rate = 0.03
+    epochs = 5
 
 
-class nnUNetTrainerFairDivSampling(nnUNetTrainerFairDiv):
-    """The same weights, acting on which cases are drawn instead of on the loss."""
+class nnUNetTrainerFairDivLoss_20epochs(nnUNetTrainerFairDivLoss):
+    """For 20 epochs."""
 
-    fair_defaults: ClassVar[Mapping[str, Any]] = {"act_on": "sampling"}
+    epochs = 20
+
+
+class nnUNetTrainerFairDivLoss_100epochs(nnUNetTrainerFairDivLoss):
+    """For 100 epochs."""
+
+    epochs = 100
+
+
+class nnUNetTrainerFairDivLoss_250epochs(nnUNetTrainerFairDivLoss):
+    """For 250 epochs."""
+
+    epochs = 250
 
 
 class nnUNetTrainerFairDivSampling_5epochs(nnUNetTrainerFairDivSampling):
@@ -112,6 +148,30 @@ class nnUNetTrainerFairDivSampling_100epochs(nnUNetTrainerFairDivSampling):
 
 
 class nnUNetTrainerFairDivSampling_250epochs(nnUNetTrainerFairDivSampling):
+    """For 250 epochs."""
+
+    epochs = 250
+
+
+class nnUNetTrainerFairDivPublished_5epochs(nnUNetTrainerFairDivPublished):
+    """For 5 epochs, to try plans and data."""
+
+    epochs = 5
+
+
+class nnUNetTrainerFairDivPublished_20epochs(nnUNetTrainerFairDivPublished):
+    """For 20 epochs."""
+
+    epochs = 20
+
+
+class nnUNetTrainerFairDivPublished_100epochs(nnUNetTrainerFairDivPublished):
+    """For 100 epochs."""
+
+    epochs = 100
+
+
+class nnUNetTrainerFairDivPublished_250epochs(nnUNetTrainerFairDivPublished):
     """For 250 epochs."""
 
     epochs = 250

@@ -1,227 +1,140 @@
-"""From divergences to one weight a training case.
+"""From how far cases fall short to what each weighs, and what its weight does.
 
-How far a case's subgroups fall short of the average becomes its weight. Either each case takes the frequent subgroup S*
-that contains it and has the lowest divergence, as Poeta et al. do ("Divergence-Aware Training with Automatic Subgroup
-Mitigation for Breast Tumor Segmentation", Deep-Breath at MICCAI 2025; they take w = |Δ(S*)|), or the shortfall is
-averaged over all subgroups by the evidence for each, see ``evidence``.
+A rule makes a weight of a shortfall; :class:`CaseWeights` holds the weights of all training cases and says what they
+mean for the loss of a batch and for the drawing of cases.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
-from nnunet_fair.subgroups.divergence import subgroup_divergence
-from nnunet_fair.subgroups.evidence import MISSING, informed_membership, membership_probability, subgroup_evidence
-from nnunet_fair.subgroups.itemsets import Subgroups, mine_subgroups, subgroup_membership
 from nnunet_fair.training.config import FairConfig
 
-SMALL_SHORTFALL = 0.001
-"""A case whose subgroups make it expect less than a tenth of a Dice point below average is named in none."""
+SAMPLING_FLOOR = 0.1
+"""Smallest probability of a case, as a share of the uniform one: no case is ever forgotten."""
 
 
-@dataclass(frozen=True, repr=False)
-class Refresh:
-    """What one refresh found.
+def shortfall_weights(shortfall: np.ndarray, spread: float, config: FairConfig) -> np.ndarray:
+    """W = min(max_weight, 1 + strength · d/σ), divided by the mean of all.
 
-    Attributes:
-        weights: float array of shape (n_train,), one a training case in the order given; mean 1 except under the
-            rule ``published``.
-        subgroup: each training case's S*, by name, of length n_train; "" for a case in no disadvantaged subgroup.
-        divergence: the table of :func:`subgroup_divergence` over the scored cases, the most negative first, with a
-            further column ``probability``: that the subgroup is the disadvantaged one, see ``evidence``; NaN where the
-            search is for the lowest.
-        note: why the weights are neutral, in one sentence; "" where they are not.
-    """
-
-    weights: np.ndarray
-    subgroup: tuple[str, ...]
-    divergence: pd.DataFrame
-    note: str = ""
-
-    def __repr__(self) -> str:
-        return f"Refresh(n_train={len(self.weights)}, n_subgroups={len(self.divergence)})"
-
-
-def worst_subgroups(
-    divergence: np.ndarray, membership: np.ndarray, usable: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The subgroup with the lowest divergence that contains each case.
+    A case without shortfall has w = 1 before the division, which keeps the size of the gradient step from drifting with
+    the weights.
 
     Args:
-        divergence: float array of shape (n_subgroups,).
-        membership: bool array of shape (n_cases, n_subgroups).
-        usable: bool array of shape (n_subgroups,); the others are passed over.
-
-    Returns:
-        Index of S*, int array of shape (n_cases,), −1 for a case in no usable subgroup, and Δ(S*), float array of
-        shape (n_cases,), 0 for such a case. Of equal subgroups the first wins.
-    """
-    n_cases, n_subgroups = membership.shape
-    if n_subgroups == 0:
-        return np.full(n_cases, -1), np.zeros(n_cases)
-    candidates = np.where(membership & usable, divergence, np.inf)
-    worst = candidates.argmin(axis=1)
-    lowest = candidates[np.arange(n_cases), worst]
-    found = np.isfinite(lowest)
-    return np.where(found, worst, -1), np.where(found, lowest, 0.0)
-
-
-def rule_weights(worst_divergence: np.ndarray, spread: float, config: FairConfig) -> np.ndarray:
-    """Weights from each case's lowest divergence.
-
-    With the shortfall d = max(0, −Δ*) and σ = ``spread``:
-
-    - ``shortfall``: w = min(max_weight, 1 + strength · d/σ), then divided by the mean;
-    - ``exponential``: w = min(max_weight, exp(strength · d/σ)), then divided by the mean;
-    - ``published``: w = d where d > 0, as in Poeta et al., neither capped nor normalised.
-
-    A case without shortfall has w = 1 before normalisation. Dividing by the mean keeps the size of the gradient
-    step from drifting with the weights.
-
-    Args:
-        worst_divergence: Δ*, float array of shape (n_cases,), 0 for a case in no subgroup.
+        shortfall: d, float array of shape (n_cases,), how far each case's subgroups fall short of the mean, ≥ 0.
         spread: σ, the standard deviation of the scores; where it is 0 nobody falls short.
         config: the settings.
 
     Returns:
-        Float array of shape (n_cases,).
+        Float array of shape (n_cases,), with mean 1.
     """
-    shortfall = np.maximum(0.0, -worst_divergence)
-    if config.rule == "published":
-        return np.where(shortfall > 0, shortfall, 1.0)
     relative = shortfall / spread if spread > 0 else np.zeros_like(shortfall)
-    if config.rule == "shortfall":
-        weights = 1.0 + config.strength * relative
-    else:
-        weights = np.exp(np.minimum(config.strength * relative, np.log(config.max_weight)))
-    weights = np.minimum(config.max_weight, weights)
+    weights = np.minimum(config.max_weight, 1.0 + config.strength * relative)
     return weights / weights.mean() if len(weights) else weights
 
 
-class SubgroupFinder:
-    """Finds the frequent subgroups of the scored cases and turns scores into weights of the training cases.
+def published_weights(shortfall: np.ndarray, spread: float, config: FairConfig) -> np.ndarray:
+    """W = |Δ(S*)| for a case in a subgroup below average and 1 for the others (Poeta et al. 2025).
 
-    Subgroups are frequent among the *scored* cases, so they are mined again when that set changes, which it stops
-    doing once every case has been seen; after that a refresh is two matrix products.
+    Neither capped nor normalised. Since |Δ| is well below 1 the *disadvantaged* get the smaller weights: that is the
+    publication's rule, here to be reproduced.
 
     Args:
-        cases: attribute table of shape (n_scorable, n_attributes), indexed by case ID: every case that may be scored
-            and has metadata.
-        train_cases: attribute table of the training cases, of shape (n_train, n_attributes); a case without metadata
-            has a row of missing values.
-        config: the settings.
+        shortfall: −Δ(S*), float array of shape (n_cases,), 0 for a case in no subgroup below average.
+        spread: not used.
+        config: not used.
+
+    Returns:
+        Float array of shape (n_cases,).
+    """
+    return np.where(shortfall > 0, shortfall, 1.0)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class CaseWeights:
+    """The weight of every training case, and what it does.
+
+    Attributes:
+        case_ids: the training cases, each once.
+        values: their weights w, float array of shape (n_cases,).
+        on_loss: whether the weights multiply the loss.
+        on_sampling: whether they change how often a case is drawn.
+        alpha: share of the unweighted loss, L = α·L_seg + (1 − α)·L_div (Poeta et al. 2025).
     """
 
-    def __init__(self, cases: pd.DataFrame, train_cases: pd.DataFrame, config: FairConfig) -> None:
-        self._cases = cases
-        self.train_cases = train_cases
-        self._config = config
-        self._mined_for: tuple[str, ...] | None = None
-        self._subgroups: Subgroups | None = None
-        self._train_membership: np.ndarray | None = None
-        self._scored_probability: np.ndarray | None = None
-        self._train_probability: np.ndarray | None = None
+    case_ids: tuple[str, ...]
+    values: np.ndarray
+    on_loss: bool
+    on_sampling: bool
+    alpha: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = np.array(self.values, dtype=float)
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
 
     def __repr__(self) -> str:
-        return f"SubgroupFinder(n_scorable={len(self._cases)}, n_train={len(self.train_cases)})"
+        # nnU-Net writes the text of every attribute of a trainer to debug.json: no case ID may be in it.
+        return f"CaseWeights({len(self.case_ids)} cases)"
 
-    def refresh(self, scores: pd.Series) -> Refresh:
-        """Weigh the training cases by what is known now.
+    def renewed(self, values: np.ndarray, kept: float = 0.0) -> CaseWeights:
+        """Other weights of the same cases.
 
         Args:
-            scores: one score in [0, 1] a case, indexed by case ID, NaN where a case has none yet; cases without
-                metadata count towards the average of all but are in no subgroup.
+            values: the new weights, float array of shape (n_cases,).
+            kept: share of the present weights that is kept.
+        """
+        return replace(self, values=values if kept == 0 else kept * self.values + (1 - kept) * values)
+
+    def of(self, saved: Mapping[str, float]) -> CaseWeights:
+        """Saved weights by case ID; a case they do not know weighs 1."""
+        return self.renewed(np.array([saved.get(case_id, 1.0) for case_id in self.case_ids]))
+
+    def by_case(self) -> dict[str, float]:
+        """Each case's weight w, by case ID."""
+        return dict(zip(self.case_ids, map(float, self.values), strict=True))
+
+    @cached_property
+    def _acting(self) -> np.ndarray:
+        """α + (1 − α)·w, and its root where weights act in two places, so that the expected gradient is the same."""
+        acting = self.alpha + (1.0 - self.alpha) * self.values
+        return np.sqrt(acting) if self.on_loss and self.on_sampling else acting
+
+    @cached_property
+    def _on_loss(self) -> dict[str, float]:
+        return dict(zip(self.case_ids, map(float, self._acting), strict=True))
+
+    @cached_property
+    def neutral_on_loss(self) -> bool:
+        """Whether the losses of all training cases weigh 1."""
+        return not self.on_loss or bool((self._acting == 1.0).all())
+
+    def loss_weights(self, case_ids: Sequence[str]) -> list[float] | None:
+        """What the losses of a batch's cases are multiplied by.
+
+        Args:
+            case_ids: the batch's cases, of length B.
 
         Returns:
-            The weights and where they come from; neutral weights, with the reason, where nothing can be said.
+            B weights; None where all are 1 or the weights do not act on the loss.
+
+        Raises:
+            KeyError: a case that is none of the training's.
         """
-        scores = scores[np.isfinite(scores.to_numpy(dtype=float))]
-        if len(scores) == 0:
-            return self._neutral("no case has been scored yet")
-        self._mine(scores.index)
-        divergence = subgroup_divergence(self._subgroups, scores.to_numpy(dtype=float))
-        if len(divergence) == 0:
-            return self._neutral(f"no subgroup is frequent among the {len(scores)} scored cases", divergence)
-        spread = float(scores.std(ddof=0))
-        if not spread > 0:
-            return self._neutral(f"all {len(scores)} scored cases have the same score", divergence)
+        if not self.on_loss:
+            return None
+        weights = [self._on_loss[str(case_id)] for case_id in case_ids]
+        return None if all(weight == 1.0 for weight in weights) else weights
 
-        if self._config.averages:
-            worst, lowest, probability = self._averaged(scores, divergence["t"].to_numpy())
-        else:
-            worst, lowest = self._lowest(divergence)
-            probability = np.nan
-        divergence = divergence.assign(probability=probability)
-        names = self._subgroups.names
-        return Refresh(
-            weights=rule_weights(lowest, spread, self._config),
-            subgroup=tuple(names[index] if index >= 0 else "" for index in worst),
-            divergence=divergence.sort_values("divergence", kind="stable", ignore_index=True),
-            note="" if (worst >= 0).any() else "no training case is in a subgroup below average",
-        )
+    def sampling_probabilities(self) -> np.ndarray | None:
+        """How often each case is drawn, over the uniform probability.
 
-    def _averaged(self, scores: pd.Series, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Each case's subgroup that contributes most, −1 for none, its expected divergence, and the probabilities."""
-        evidence = subgroup_evidence(
-            scores.to_numpy(dtype=float), self._scored_probability, np.array(list(map(len, self._subgroups.itemsets)))
-        )
-        posterior = evidence.posterior
-        if self._config.min_t > 0:
-            posterior = np.where(np.abs(t) >= self._config.min_t, posterior, 0.0)
-        own_scores = scores.reindex(self.train_cases.index).to_numpy(dtype=float)
-        membership = informed_membership(self._train_probability, own_scores, evidence)
-        contribution = membership * (posterior * evidence.shortfall)
-        worst = contribution.argmax(axis=1)
-        told = contribution.max(axis=1) >= SMALL_SHORTFALL
-        return np.where(told, worst, -1), -contribution.sum(axis=1), posterior
-
-    def _lowest(self, divergence: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Each case's subgroup with the lowest divergence after shrinkage, −1 for none, and that divergence."""
-        n = divergence["n"].to_numpy(dtype=float)
-        shrunk = divergence["divergence"].to_numpy() * n / (n + self._config.shrinkage)
-        delta = divergence["divergence"].to_numpy() if self._config.rule == "published" else shrunk
-        usable = np.isfinite(delta) & (delta < 0)
-        if self._config.min_t > 0:
-            usable &= np.abs(divergence["t"].to_numpy()) >= self._config.min_t
-        return worst_subgroups(delta, self._train_membership, usable)
-
-    def _mine(self, scored: pd.Index) -> None:
-        if self._mined_for == tuple(scored):
-            return
-        known = self._cases.reindex(scored)
-        self._subgroups = mine_subgroups(
-            self._with_missing(known),
-            min_support=self._config.min_support,
-            min_cases=self._config.min_cases,
-            max_items=self._config.max_items,
-        )
-        itemsets = self._subgroups.itemsets
-        if self._config.averages:
-            self._scored_probability = membership_probability(itemsets, known, known)
-            same = known.equals(self.train_cases)  # as with score_cases "train", once every case has been seen
-            self._train_probability = (
-                self._scored_probability
-                if same
-                else membership_probability(itemsets, self.train_cases, self.train_cases)
-            )
-        else:
-            self._train_membership = subgroup_membership(itemsets, self._with_missing(self.train_cases))
-        self._mined_for = tuple(scored)
-
-    def _with_missing(self, cases: pd.DataFrame) -> pd.DataFrame:
-        """The table with missing values as a group of their own, where the settings ask for it.
-
-        A case without any metadata stays in no group.
+        Returns:
+            Float array of shape (n_cases,), at least :data:`SAMPLING_FLOOR`; it need not have mean 1. None where the
+            weights do not act on the drawing.
         """
-        if not self._config.missing_as_group:
-            return cases
-        return cases.where(cases.notna() | cases.isna().all(axis=1).to_numpy()[:, None], MISSING)
-
-    def _neutral(self, note: str, divergence: pd.DataFrame | None = None) -> Refresh:
-        n_train = len(self.train_cases)
-        empty = subgroup_divergence(Subgroups((), (), np.zeros((0, 0), dtype=bool)), np.zeros(0))
-        table = (empty if divergence is None else divergence).assign(probability=np.nan)
-        return Refresh(np.ones(n_train), ("",) * n_train, table, note)
+        return np.maximum(self._acting / self._acting.mean(), SAMPLING_FLOOR) if self.on_sampling else None

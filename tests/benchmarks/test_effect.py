@@ -1,22 +1,29 @@
 """The effect study's references and bookkeeping, by hand; the study itself is no test."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
 
 from benchmarks.effect.cohorts import TEST_FRACTION
 from benchmarks.effect.differences import seed_differences, t_interval
-from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK
+from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, Method
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from benchmarks.effect.runs import Run, training_cases
 from benchmarks.effect.scale import LARGE, SMALL
 from benchmarks.effect.study import FULL, QUICK, STUDY, all_runs
 from benchmarks.effect.summary import tables
 from benchmarks.effect.trainer import accumulate_gradients
+from benchmarks.effect.variants import DiceTermOnly, EffectSession, exponential_weights, shrunk_lowest
 from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.finder import SubgroupFinder
+from nnunet_fair.training.losses import CaseWeightedDiceCE
+from nnunet_fair.training.method import ON_LOSS
+from nnunet_fair.training.search import LowestSearch
 
 CASES = pd.DataFrame(
     {"age": ["old", "young", "young", "young"], "density": ["d", "d", "a", None]},
@@ -58,7 +65,9 @@ def test_group_dro_turns_to_the_group_with_the_larger_loss():
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_every_method_is_a_valid_setting(method):
-    FairConfig.from_plans({"nnunet_fair": method.all_settings})
+    section = {"nnunet_fair": dict(method.settings)}
+    assert FairConfig.from_plans(section, defaults=method.fair.defaults, without_effect=method.fair.without_effect)
+    assert method.fair.on_loss or method.fair.on_sampling
     assert method.reference in ("", "oracle", "inverse", "dro") and method.label
 
 
@@ -113,6 +122,79 @@ def test_each_question_has_its_runs_in_the_study():
         for method in methods:
             seeds = {run.seed for run in runs if run.method == method and run.kind == "distinct"}
             assert seeds == set(range(3 if chapter == "long" else 5))
+
+
+def test_the_exponential_rule_by_hand():
+    # d = 0.2, 0.05, 0 and σ = 0.2, strength 2, cap 2.5: e² is capped, e^0.5 is not
+    config = FairConfig(strength=2.0, max_weight=2.5)
+    found = exponential_weights(np.array([0.2, 0.05, 0.0]), 0.2, config)
+    assert found == pytest.approx(np.array([2.5, np.exp(0.5), 1.0]) * 3 / (3.5 + np.exp(0.5)))
+
+
+def test_the_lowest_divergence_is_shrunk():
+    # n/(n + 4) = ½ of −0.2; w = 1 + 4 · 0.1/0.2 = 3 against 1
+    cases = pd.DataFrame({"group": ["x"] * 4 + ["y"] * 4}, index=[f"c{i}" for i in range(8)], dtype=object)
+    method = replace(ON_LOSS, search=shrunk_lowest(4.0), min_cases=2)
+    finder = SubgroupFinder(cases, cases, FairConfig(strength=4.0, min_t=0.0), method)
+    refresh = finder.refresh(pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index))
+    assert refresh.weights.tolist() == pytest.approx([1.5] * 4 + [0.5] * 4)
+
+
+def test_the_dice_term_alone_is_weighted():
+    stock = DC_and_CE_loss({"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}, {})
+    logits = torch.randn((3, 2, 4, 4, 4), generator=torch.Generator().manual_seed(0))
+    target = (torch.rand((3, 1, 4, 4, 4), generator=torch.Generator().manual_seed(1)) < 0.5).long()
+    weights, ones = torch.tensor([0.5, 2.0, 0.5]), torch.ones(3)
+    full, dice = CaseWeightedDiceCE(stock), DiceTermOnly(stock)
+    unweighted = full(logits, target, ones) - full.cross_entropy(logits, target, None, ones)
+    weighted = full(logits, target, weights) - full.cross_entropy(logits, target, None, weights)
+    assert not torch.isclose(weighted, unweighted)
+    assert dice(logits, target, weights) - full.cross_entropy(logits, target, None, ones) == pytest.approx(
+        float(weighted), abs=1e-6
+    )
+
+
+METADATA = pd.DataFrame({"g": ["x", "x", "y", "y", "x", "y"]}, index=["t0", "t1", "t2", "t3", "v0", "v1"], dtype=object)
+
+
+def session(folder: Path, **variant) -> EffectSession:
+    fair = replace(ON_LOSS, search=LowestSearch, smoothing=0.0, min_cases=1)
+    made = EffectSession(
+        Method("m", "m", fair=fair, **variant),
+        config=FairConfig(warmup_epochs=2, min_t=0.0, strength=4.0),
+        method=fair,
+        metadata=METADATA,
+        train_ids=["t0", "t1", "t2", "t3"],
+        val_ids=["v0", "v1"],
+        n_classes=1,
+        folder=folder,
+        log=lambda _: None,
+    )
+    made.begin(0)
+    return made
+
+
+def test_refreshes_every_so_many_epochs(tmp_path):
+    made = session(tmp_path, refresh_every=3)
+    assert [epoch for epoch in range(12) if made.refreshes_at(epoch, 10)] == [2, 5, 8]
+
+
+@pytest.mark.parametrize(("source", "scored"), [("train", "t0 t1"), ("val", "v0"), ("both", "t0 t1 v0")])
+def test_whose_scores_find_the_subgroups(tmp_path, source, scored):
+    made = session(tmp_path, score_cases=source)
+    for _ in range(2):
+        made.add_patches(["t0", "v0", "t1"], np.ones((3, 1)), np.full((3, 1), 4.0))
+    made.end_epoch(1, 10)
+    assert sorted(made.scores.dropna().index) == scored.split()
+
+
+def test_weights_divided_by_the_batchs_mean(tmp_path):
+    made = session(tmp_path, by_batch=True)
+    made.set_weights(made.weights.of({"t0": 1.5, "t1": 0.5, "t2": 0.5}))
+    assert made.begin_step(["t0", "t1"]) == pytest.approx([1.5, 0.5])
+    assert made.begin_step(["t0", "t3"]) == pytest.approx([1.2, 0.8])
+    assert made.begin_step(["t1", "t2"]) is None  # alike
+    assert made.begin_step(["t1"]) == pytest.approx([0.5])  # a batch of one would always weigh 1
 
 
 def test_gradients_are_averaged_over_batches():

@@ -153,10 +153,10 @@ def test_coverage_of_a_dataset(dataset, table, status, said):
 def test_wrong_settings_in_plans_fail(dataset, environment):
     folder = environment / "preprocessed" / "Dataset027_Heart"
     folder.mkdir()
-    (folder / "plans.json").write_text(json.dumps({"nnunet_fair": {"alfa": 1}}))
+    (folder / "plans.json").write_text(json.dumps({"nnunet_fair": {"strenght": 1}}))
     finding = findings("27")["plans.json"]
     assert finding.status == doctor.FAILED
-    assert "did you mean 'alpha'" in finding.message
+    assert "did you mean 'strength'" in finding.message
 
 
 def test_an_unknown_dataset_fails(environment):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +112,8 @@ class TinyDataset:
             plans["nnunet_fair"] = settings
         plans["continue_training"] = resume
         trainer = trainer_class(plans, configuration, fold, copy.deepcopy(self.dataset_json), torch.device("cpu"))
+        if hasattr(trainer, "fair_method"):
+            trainer.fair_method = replace(trainer.fair_method, min_cases=2)  # of 9 training cases
         trainer.num_iterations_per_epoch = 6
         trainer.num_val_iterations_per_epoch = 2
         if not plots:

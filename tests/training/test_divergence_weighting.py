@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # every test trains
 
-SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
+SETTINGS = {"min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
 
 
 def run(trainer, epochs: int, seed: int = 0):
@@ -28,6 +29,12 @@ def run(trainer, epochs: int, seed: int = 0):
     np.random.seed(seed)
     trainer.run_training()
     return trainer
+
+
+def set_weights(trainer, weights: dict[str, float]) -> None:
+    """Let these cases weigh this, the others what they did."""
+    session = trainer.fair_session
+    session.set_weights(session.weights.of({**session.weights.by_case(), **weights}))
 
 
 def history(trainer) -> pd.DataFrame:
@@ -67,7 +74,7 @@ def test_six_epochs_find_and_weight_subgroups(tiny_dataset):
 
 
 def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "loss_scale": "mean"})
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
     trainer.on_train_start()
     batch = next(trainer.dataloader_train)
     first, second = map(str, batch["keys"])
@@ -78,7 +85,7 @@ def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
     trainer.network.eval()
 
     def gradient(of_first: float, of_second: float) -> torch.Tensor:
-        trainer.fair_session._set_weights({**trainer.fair_session.weights, first: of_first, second: of_second})
+        set_weights(trainer, {first: of_first, second: of_second})
         trainer.train_step(batch)
         return torch.cat([p.grad.flatten().clone() for p in trainer.network.parameters() if p.grad is not None])
 
@@ -89,10 +96,10 @@ def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
 
 
 def test_weights_go_by_case_id_whatever_the_order_of_the_batch(tiny_dataset):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "loss_scale": "mean"})
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
     trainer.on_train_start()
-    ids = list(trainer.fair_session.weights)
-    trainer.fair_session._set_weights({case_id: 1.0 + number for number, case_id in enumerate(ids)})
+    ids = list(trainer.fair_session.weights.case_ids)
+    set_weights(trainer, {case_id: 1.0 + number for number, case_id in enumerate(ids)})
     seen = []
     trainer.loss.weighted.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[2][0].tolist()))
     for _ in range(5):
@@ -114,13 +121,13 @@ def test_steps_are_cut_to_the_norm_asked_for(tiny_dataset):
     )
     for _ in range(3):
         outputs.append(trainer.train_step(next(trainer.dataloader_train)))
-    before = torch.stack(trainer._clipping.norms)
+    before = torch.stack(trainer.fair_session.clipping.norms)
     assert (before > limit).any()
     torch.testing.assert_close(torch.stack(left), before.clamp(max=limit), rtol=1e-4, atol=1e-6)
     trainer.on_train_epoch_end(outputs)
     log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
     assert f"cut at {limit:g} in {(before > limit).float().mean():.0%} of the steps" in log
-    assert not trainer._clipping.norms  # the next epoch tells its own
+    assert not trainer.fair_session.clipping.norms  # the next epoch tells its own
 
 
 @pytest.fixture
@@ -136,7 +143,7 @@ def test_strength_zero_trains_bit_for_bit_like_stock(tiny_dataset, one_thread):
     dataset = tiny_dataset()
     trained = []
     for trainer_class in (nnUNetTrainer, nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling):
-        settings = {**SETTINGS, "strength": 0.0, "max_gradient": "auto"}
+        settings = {**SETTINGS, "strength": 0.0}
         trainer = run(dataset.trainer(trainer_class, settings=settings), 3)
         trained.append(trainer.network.state_dict())
     for key, value in trained[0].items():
@@ -166,8 +173,9 @@ def test_the_same_seed_gives_the_same_records(tiny_dataset, one_thread):
 @pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
 def test_every_kind_of_label_trains(tiny_dataset, kind, configuration):
     dataset = tiny_dataset(kind, batch_dice=kind == "regions")
-    settings = {**SETTINGS, "score_cases": "both", "act_on": "both"}
-    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, configuration=configuration, settings=settings), 3)
+    trainer = dataset.trainer(nnUNetTrainerFairDiv, configuration=configuration, settings=SETTINGS)
+    trainer.fair_method = replace(trainer.fair_method, on_sampling=True)
+    run(trainer, 3)
     assert len(history(trainer)) > 0
     assert np.isfinite(trainer.logger.get_value("train_losses", step=None)).all()
 
@@ -212,12 +220,12 @@ def test_the_mixin_extends_another_nnunet_trainer(tiny_dataset):
 def test_sampling_reaches_worker_processes(tiny_dataset, monkeypatch):
     dataset = tiny_dataset()
     monkeypatch.setenv("nnUNet_n_proc_DA", "2")
-    trainer = dataset.trainer(nnUNetTrainerFairDivSampling, settings={**SETTINGS, "loss_scale": "mean"})
+    trainer = dataset.trainer(nnUNetTrainerFairDivSampling, settings=SETTINGS)
     trainer.on_train_start()
     try:
-        ids = list(trainer.fair_session.weights)
+        ids = list(trainer.fair_session.weights.case_ids)
         favoured = ids[3]
-        trainer.fair_session._set_weights({case_id: 50.0 if case_id == favoured else 1e-3 for case_id in ids})
+        set_weights(trainer, {case_id: 50.0 if case_id == favoured else 1e-3 for case_id in ids})
         for _ in range(30):  # what the workers had prepared before
             next(trainer.dataloader_train)
         drawn = [key for _ in range(100) for key in next(trainer.dataloader_train)["keys"]]
@@ -267,16 +275,16 @@ def resumed(dataset, settings: dict, trainer_class=Forgetful):
 
 def test_a_resumed_training_continues_with_its_scores_weights_and_history(tiny_dataset):
     dataset = tiny_dataset()
-    settings = {**SETTINGS, "loss_scale": "mean", "max_gradient": "auto"}
+    settings = {**SETTINGS, "max_gradient": "auto"}
     before = interrupted(dataset, 4, settings)
-    expected_weights, expected_scores = before.fair_session.weights, before.fair_session._scores.scores()
+    expected_weights, expected_scores = before.fair_session.weights.by_case(), before.fair_session._scores.scores()
     expected_history = history(before)
     trainer = resumed(dataset, settings)
     trainer.on_train_start()
     assert trainer.current_epoch == 4
-    assert trainer.fair_session.weights == expected_weights
-    assert len(trainer._clipping.state()) == 4 * trainer.num_iterations_per_epoch
-    assert trainer._clipping.state() == before._clipping.state()
+    assert trainer.fair_session.weights.by_case() == expected_weights
+    assert len(trainer.fair_session.clipping.state()) == 4 * trainer.num_iterations_per_epoch
+    assert trainer.fair_session.clipping.state() == before.fair_session.clipping.state()
     pd.testing.assert_series_equal(trainer.fair_session._scores.scores(), expected_scores)
     pd.testing.assert_frame_equal(history(trainer), expected_history)
 
@@ -336,20 +344,21 @@ def test_a_missing_state_is_said_and_starts_neutral(tiny_dataset):
         path.unlink()
     trainer = resumed(dataset, SETTINGS)
     trainer.on_train_start()
-    assert set(trainer.fair_session.weights.values()) == {1.0}
+    assert set(trainer.fair_session.weights.values) == {1.0}
     log = max(Path(trainer.output_folder).glob("training_log*.txt"), key=lambda path: path.stat().st_mtime).read_text()
     assert "no saved state for epoch 3" in log
 
 
-def test_changed_metadata_is_refused_unless_accepted(tiny_dataset):
+def test_changed_metadata_is_refused_unless_accepted(tiny_dataset, monkeypatch):
     dataset = tiny_dataset()
     interrupted(dataset, 3, SETTINGS)
     table = pd.read_csv(dataset.fair_cases)
     table.loc[1, "density"] = "c"
     table.to_csv(dataset.fair_cases, index=False)
-    with pytest.raises(SystemExit, match=r"metadata .* changed since the checkpoint"):
+    with pytest.raises(SystemExit, match=r"metadata .* changed .*NNUNET_FAIR_ACCEPT_CHANGED_METADATA=1"):
         resumed(dataset, SETTINGS).on_train_start()
-    accepted = resumed(dataset, {**SETTINGS, "accept_changed_metadata": True})
+    monkeypatch.setenv("NNUNET_FAIR_ACCEPT_CHANGED_METADATA", "1")
+    accepted = resumed(dataset, SETTINGS)
     accepted.on_train_start()
     assert accepted.current_epoch == 3
 
@@ -393,8 +402,9 @@ def test_an_unknown_setting_stops_before_the_network_is_built(tiny_dataset):
     [
         ({"attributes": ["bmi"]}, "names 'bmi', which fair_cases.csv lacks"),
         ({"score_class": 1}, '"score_class" is 1, but the dataset has 1 foreground'),
+        ({"warmup_epochs": 1000}, '"warmup_epochs" is 1000, but the training has 1000 epochs'),
     ],
-    ids=["attribute", "class"],
+    ids=["attribute", "class", "warm-up"],
 )
 def test_settings_the_dataset_cannot_meet(tiny_dataset, settings, message):
     with pytest.raises(SystemExit, match=message):
@@ -429,7 +439,7 @@ def test_a_loss_that_is_no_number_leaves_scores_and_weights_alone(tiny_dataset, 
         assert np.isnan(trainer.train_step({**batch, "data": torch.full_like(batch["data"], bad)})["loss"])
     trainer.fair_session.end_epoch(1, 6)
     assert trainer.fair_session._scores.scores().isna().all()
-    assert set(trainer.fair_session.weights.values()) == {1.0}
+    assert set(trainer.fair_session.weights.values) == {1.0}
     assert trainer.fair_session.last_refresh.note == "no case has been scored yet"
 
 

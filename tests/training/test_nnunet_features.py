@@ -1,6 +1,7 @@
 """What nnU-Net's trainer can do, done by the plugin's trainer."""
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,13 @@ import torch
 from nnunet_fair.training.clipping import GradientClipping
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
+from nnunet_fair.training.method import ON_LOSS
 from nnunet_fair.training.session import FairSession
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
 
-SETTINGS = {"min_cases": 2, "min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
+pytestmark = pytest.mark.slow  # every test trains, or starts processes
+
+SETTINGS = {"min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +29,6 @@ def _one_export_process(monkeypatch):
     monkeypatch.setattr(nnunet_trainer_module, "default_num_processes", 1)
 
 
-@pytest.mark.slow
 def test_low_resolution_then_cascade(tiny_dataset):
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
@@ -72,7 +75,6 @@ def test_pretrained_weights(tiny_dataset):
     second.run_training()
 
 
-@pytest.mark.slow
 def test_validation_of_the_best_checkpoint_with_probabilities(tiny_dataset):
     dataset = tiny_dataset()
     trainer = dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
@@ -85,7 +87,6 @@ def test_validation_of_the_best_checkpoint_with_probabilities(tiny_dataset):
     assert (folder / "fair_subgroups.csv").is_file()
 
 
-@pytest.mark.slow
 def test_a_validation_without_metadata_says_why_there_is_no_table(tiny_dataset):
     dataset = tiny_dataset()
     trainer = dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
@@ -128,7 +129,8 @@ CASES = [f"c{i}" for i in range(8)]
 def _session(folder: Path, writes: bool) -> FairSession:
     metadata = pd.DataFrame({"group": ["x"] * 4 + ["y"] * 4}, index=CASES, dtype=object)
     return FairSession(
-        config=FairConfig(min_t=0.0, min_cases=2, warmup_epochs=1),
+        config=FairConfig(min_t=0.0, warmup_epochs=1),
+        method=replace(ON_LOSS, min_cases=2),
         metadata=metadata,
         train_ids=CASES,
         val_ids=["v"],
@@ -157,7 +159,7 @@ def _rank(rank: int, store: str, folder: str, results) -> None:
     parameter.grad = torch.tensor([6.0])  # nnU-Net's mean over the ranks
     clipping.clip([parameter], [1.0 + 4 * rank], neutral=False)
     clipping.end_epoch(lambda counts: DivergenceWeighting._sum_over_ranks(trainer, counts))
-    results.put((rank, (dict(session.weights), clipping.state())))
+    results.put((rank, (session.weights.by_case(), clipping.state())))
     torch.distributed.destroy_process_group()
 
 
@@ -180,7 +182,7 @@ def test_every_rank_of_a_distributed_training_holds_the_same_weights(tmp_path):
             alone.add_patches(*_patches(case))
     alone.end_epoch(1, 10)
     weights = {rank: of_rank for rank, (of_rank, _) in told.items()}
-    assert weights[0] == weights[1] == alone.weights
+    assert weights[0] == weights[1] == alone.weights.by_case()
     assert [norms for _, norms in told.values()] == [[2.0], [2.0]]  # 6 for a mean weight of 3
     assert weights[0]["c0"] > 1 > weights[0]["c7"]
     assert sorted(path.name for path in tmp_path.glob("fair_*")) == [

@@ -1,18 +1,23 @@
 """The records of a fold."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.finder import SubgroupFinder
+from nnunet_fair.training.method import ON_LOSS
 from nnunet_fair.training.records import HISTORY_SUBGROUPS, FairRecords
-from nnunet_fair.training.weights import SubgroupFinder
+
+METHOD = replace(ON_LOSS, min_cases=2)
 
 
 def refresh(n_groups: int = 2):
     names = [f"g{i % n_groups}, =x" for i in range(4 * n_groups)]
     cases = pd.DataFrame({"group": names}, index=[f"c{i}" for i in range(4 * n_groups)], dtype=object)
     scores = pd.Series([0.01 * (i % n_groups) for i in range(4 * n_groups)], index=cases.index)
-    return SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, min_support=0.001)).refresh(scores), list(
+    return SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_support=0.001), METHOD).refresh(scores), list(
         cases.index
     )
 
@@ -51,7 +56,7 @@ def test_of_many_subgroups_the_most_probable_are_kept(tmp_path):
     # every g00 to g29 scores lower, because "left" does: of more than 90 subgroups "left" is the most probable, and
     # more than 50 single groups and conjunctions have a lower mean
     scores = pd.Series([0.5 - 0.001 * (i % 60) if i % 60 < 30 else 0.8 for i in range(240)], index=cases.index)
-    found = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, min_support=0.001)).refresh(scores)
+    found = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_support=0.001), METHOD).refresh(scores)
     assert len(found.divergence) > 90
     records = FairRecords(tmp_path)
     records.begin(None)
@@ -102,7 +107,7 @@ def test_the_plot_is_drawn_even_without_a_subgroup(tmp_path):
     records.plot()
     assert not (tmp_path / "fair_progress.png").exists()
     cases = pd.DataFrame({"group": [None] * 3}, index=list("abc"), dtype=object)
-    nothing = SubgroupFinder(cases, cases, FairConfig()).refresh(pd.Series([0.1, 0.2, 0.3], index=list("abc")))
+    nothing = SubgroupFinder(cases, cases, FairConfig(), METHOD).refresh(pd.Series([0.1, 0.2, 0.3], index=list("abc")))
     records.write(1, nothing, list("abc"))
     records.plot()
     assert (tmp_path / "fair_progress.png").read_bytes().startswith(b"\x89PNG")
@@ -113,7 +118,7 @@ def test_names_are_text_and_never_formulas(tmp_path):
     records.begin(None)
     cases = pd.DataFrame({"$x^{": ["$50k", "\\frac{1}$$"] * 4}, index=[f"c{i}" for i in range(8)], dtype=object)
     scores = pd.Series([0.1, 0.9] * 4, index=cases.index)
-    found = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, min_support=0.001)).refresh(scores)
+    found = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_support=0.001), METHOD).refresh(scores)
     records.write(1, found, list(cases.index))
     said = []
     records._log = said.append

@@ -1,29 +1,30 @@
 """The fairness side of a training, without a network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.session import SAMPLING_FLOOR, FairSession, read_metadata
+from nnunet_fair.training.method import ON_LOSS, FairMethod
+from nnunet_fair.training.search import AveragedSearch, LowestSearch
+from nnunet_fair.training.session import FairSession, read_metadata
 
 TRAIN, VAL = ["t0", "t1", "t2", "t3"], ["v0", "v1"]
 METADATA = pd.DataFrame({"g": ["x", "x", "y", "y", "x", "y"]}, index=[*TRAIN, *VAL], dtype=object)
 
 
-def session(tmp_path, metadata=METADATA, n_classes: int = 1, **settings) -> FairSession:
+PLAIN = replace(ON_LOSS, search=LowestSearch, min_cases=2, alpha=0.5, smoothing=0.0)
+
+
+def session(tmp_path, metadata=METADATA, n_classes: int = 1, method: FairMethod = PLAIN, **settings) -> FairSession:
     lines = []
-    plain = {
-        "search": "lowest",
-        "strength": 4.0,
-        "alpha": 0.5,
-        "act_on": "loss",
-        "loss_scale": "mean",
-        "smoothing": 0.0,
-    }
     made = FairSession(
-        config=FairConfig(**{**plain, "min_cases": 2, "warmup_epochs": 1, "shrinkage": 0.0, "min_t": 0.0, **settings}),
+        config=FairConfig(**{"strength": 4.0, "warmup_epochs": 1, "min_t": 0.0, **settings}),
+        method=method,
         metadata=metadata,
         train_ids=TRAIN,
         val_ids=VAL,
@@ -49,105 +50,60 @@ def test_weights_of_a_refresh_by_hand(tmp_path):
     made = session(tmp_path)
     made.begin(0)
     score(made, SCORES)
-    assert made.effective_weights(["t0", "t2"]) is None  # before the first refresh
+    assert made.begin_step(["t0", "t2"]) is None  # before the first refresh
     assert made.end_epoch(1, 10)
-    assert made.weights == pytest.approx({"t0": 5 / 3, "t1": 5 / 3, "t2": 1 / 3, "t3": 1 / 3})
-    assert made.effective_weights(["t2", "t0"]) == pytest.approx([0.5 + 0.5 / 3, 0.5 + 2.5 / 3])
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
-def test_alpha_mixes_the_unweighted_loss_in(tmp_path, alpha):
-    made = session(tmp_path, alpha=alpha)
-    made.begin(0)
-    score(made, SCORES)
-    made.end_epoch(1, 10)
-    expected = [alpha + (1 - alpha) * 5 / 3, alpha + (1 - alpha) / 3]
-    assert (made.effective_weights(["t0", "t2"]) or [1.0, 1.0]) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("scale", "expected"),
-    [
-        ("mean", [4 / 3, 2 / 3]),
-        ("batch", [4 / 3, 2 / 3]),  # of these two the mean is 1 already
-        ("max", [1.0, 0.5]),
-    ],
-)
-def test_what_the_weights_of_a_loss_are_divided_by(tmp_path, scale, expected):
-    made = session(tmp_path, loss_scale=scale)
-    made.begin(0)
-    score(made, SCORES)
-    made.end_epoch(1, 10)
-    assert made.effective_weights(["t0", "t2"]) == pytest.approx(expected)
-    of_two_alike = made.effective_weights(["t2", "t3"])
-    assert (of_two_alike or [1.0, 1.0]) == pytest.approx([1.0, 1.0] if scale == "batch" else [expected[1]] * 2)
-    # a batch of one, as each of two GPUs has at nnU-Net's batch size of 2
-    assert made.effective_weights(["t2"]) == pytest.approx([expected[1]])
+    assert made.weights.by_case() == pytest.approx({"t0": 5 / 3, "t1": 5 / 3, "t2": 1 / 3, "t3": 1 / 3})
+    assert made.begin_step(["t2", "t0"]) == pytest.approx([0.5 + 0.5 / 3, 0.5 + 2.5 / 3])
 
 
 def test_smoothing_keeps_a_share_of_the_former_weights(tmp_path):
-    made = session(tmp_path, smoothing=0.75)
+    made = session(tmp_path, method=replace(PLAIN, smoothing=0.75))
     made.begin(0)
     score(made, SCORES)
     made.end_epoch(1, 10)
     once = {"t0": 0.75 + 0.25 * 5 / 3, "t2": 0.75 + 0.25 / 3}
-    assert {case_id: made.weights[case_id] for case_id in once} == pytest.approx(once)
+    assert {case_id: made.weights.by_case()[case_id] for case_id in once} == pytest.approx(once)
     made.end_epoch(2, 10)
-    assert made.weights["t0"] == pytest.approx(0.75 * once["t0"] + 0.25 * 5 / 3)
-    assert np.mean(list(made.weights.values())) == pytest.approx(1.0)
+    assert made.weights.by_case()["t0"] == pytest.approx(0.75 * once["t0"] + 0.25 * 5 / 3)
+    assert made.weights.values.mean() == pytest.approx(1.0)
+    written = pd.read_csv(tmp_path / "fair_weights.csv").set_index("case_id")["weight"]
+    assert written.to_dict() == pytest.approx(made.weights.by_case())  # what acts, not what the refresh found
 
 
-def test_sampling_and_both_share_the_same_expected_weight(tmp_path):
-    effective = np.array([4 / 3, 4 / 3, 2 / 3, 2 / 3])
-    for act_on in ("sampling", "both"):
-        made = session(tmp_path, act_on=act_on)
-        made.begin(0)
-        score(made, SCORES)
-        made.end_epoch(1, 10)
-        loss = np.array(made.effective_weights(TRAIN) or [1.0] * 4)
-        product = made.identifiers.probabilities * loss
-        assert product / product.sum() == pytest.approx(effective / effective.sum())
-        assert (loss == 1).all() == (act_on == "sampling")
-
-
-def test_every_case_keeps_a_floor_probability(tmp_path):
-    made = session(tmp_path, act_on="sampling", alpha=0.0, strength=1000.0, max_weight=1000.0)
+def test_the_loaders_draw_by_the_weights(tmp_path):
+    made = session(tmp_path, method=replace(PLAIN, on_loss=False, on_sampling=True))
     made.begin(0)
+    assert made.identifiers.probabilities == pytest.approx([1 / 4] * 4)
     score(made, SCORES)
     made.end_epoch(1, 10)
-    uniform = 1 / len(TRAIN)
-    # the floor is taken before the probabilities are made to sum to 1: two cases of 2, two of a tenth
-    assert made.identifiers.probabilities.min() == pytest.approx(
-        uniform * SAMPLING_FLOOR * 4 / (2 * 1.998 + 0.2), rel=1e-3
-    )
+    assert made.begin_step(["t0", "t2"]) is None
+    assert made.identifiers.probabilities == pytest.approx([1 / 3, 1 / 3, 1 / 6, 1 / 6])  # ½ + ½·5/3 against ½ + ½·⅓
 
 
-@pytest.mark.parametrize(
-    ("score_cases", "training", "validation"), [("train", True, False), ("val", False, True), ("both", True, True)]
-)
-def test_whose_batches_are_scored(tmp_path, score_cases, training, validation):
-    made = session(tmp_path, score_cases=score_cases)
-    assert made.observes(training=True) is training
-    assert made.observes(training=False) is validation
-
-
-def test_validation_scores_weigh_training_cases(tmp_path):
-    metadata = pd.DataFrame({"g": ["x", "x", "y", "y", *"xxyy"]}, index=[*TRAIN, "v0", "v1", "v2", "v3"], dtype=object)
-    made = FairSession(
-        config=FairConfig(
-            search="lowest", min_t=0.0, min_cases=2, warmup_epochs=1, shrinkage=0.0, smoothing=0.0, score_cases="val"
-        ),
-        metadata=metadata,
-        train_ids=TRAIN,
-        val_ids=["v0", "v1", "v2", "v3"],
-        n_classes=1,
-        folder=tmp_path,
-        log=lambda _: None,
-    )
+def test_a_step_is_clipped_by_the_weights_of_its_batch(tmp_path):
+    made = session(tmp_path, method=replace(PLAIN, alpha=0.0))
     made.begin(0)
-    score(made, {"v0": 0.2, "v1": 0.2, "v2": 0.6, "v3": 0.6})
-    made.end_epoch(1, 10)
-    assert made.weights == pytest.approx({"t0": 5 / 3, "t1": 5 / 3, "t2": 1 / 3, "t3": 1 / 3})
+    made.set_weights(made.weights.of({"t0": 5.0}))
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    for batch, norm in ((["t0", "t1"], 6.0), (["t1", "t2"], 2.0)):
+        made.begin_step(batch)
+        parameter.grad = torch.tensor([norm])
+        made.clip([parameter])
+    made.clipping.end_epoch()
+    assert made.clipping.state() == pytest.approx([2.0, 2.0])  # 6 for a mean weight of 3, and 2 for one of 1
+    made.begin_step(["t0", "t1"])
+    parameter.grad = torch.tensor([6.0])
+    made.clip([parameter])
+    assert parameter.grad.item() == pytest.approx(2.0)
+
+
+def test_without_a_limit_no_step_is_clipped(tmp_path):
+    made = session(tmp_path, max_gradient=None)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.tensor([1e6])
+    made.clip([parameter])
+    assert made.clipping is None
+    assert parameter.grad.item() == 1e6
 
 
 def test_before_the_warm_up_and_after_the_last_epoch_nothing_is_renewed(tmp_path):
@@ -158,20 +114,20 @@ def test_before_the_warm_up_and_after_the_last_epoch_nothing_is_renewed(tmp_path
 
 
 def test_a_session_is_saved_and_continued(tmp_path):
-    made = session(tmp_path, act_on="sampling")
+    made = session(tmp_path, method=replace(PLAIN, on_loss=False, on_sampling=True))
     made.begin(0)
     score(made, SCORES)
     made.end_epoch(1, 10)
     made.before_checkpoint("checkpoint_latest.pth", 1)
     made.after_checkpoint("checkpoint_latest.pth", 1)
-    again = session(tmp_path, act_on="sampling")
+    again = session(tmp_path, method=replace(PLAIN, on_loss=False, on_sampling=True))
     again.begin(1)
-    assert again.weights == made.weights
+    assert again.weights.by_case() == made.weights.by_case()
     assert again.identifiers.probabilities == pytest.approx(made.identifiers.probabilities)
     for one in (made, again):
         score(one, {"t0": 0.9})
         one.end_epoch(2, 10)
-    assert again.weights == made.weights
+    assert again.weights.by_case() == made.weights.by_case()
 
 
 def test_the_log_counts_cases_without_metadata(tmp_path):
@@ -191,7 +147,7 @@ def test_the_log_names_the_lowest_subgroups_but_no_case(tmp_path):
 
 
 def test_the_log_names_the_most_probable_subgroup(tmp_path):
-    made = session(tmp_path, search="averaged")
+    made = session(tmp_path, method=replace(PLAIN, search=AveragedSearch))
     made.begin(0)
     score(made, SCORES)
     made.end_epoch(1, 10)

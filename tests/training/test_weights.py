@@ -1,238 +1,98 @@
-"""The rules that turn divergences into weights, worked out by hand."""
+"""The rules, and what weights do to loss and drawing, worked out by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.evidence import subgroup_evidence
-from nnunet_fair.training.weights import SubgroupFinder, rule_weights, worst_subgroups
+from nnunet_fair.training.weights import SAMPLING_FLOOR, CaseWeights, published_weights, shortfall_weights
+
+CASES = ("a", "b", "c", "d")
+VALUES = np.array([5 / 3, 5 / 3, 1 / 3, 1 / 3])
 
 
-def frame(rows: dict) -> pd.DataFrame:
-    return pd.DataFrame.from_dict(rows, orient="index").astype(object)
+def weights(values=VALUES, *, on_loss=True, on_sampling=False, alpha=0.0) -> CaseWeights:
+    return CaseWeights(CASES, np.array(values), on_loss, on_sampling, alpha)
 
 
-def lowest(**settings) -> FairConfig:
-    """Settings for cohorts of a few cases, each case taking its lowest subgroup."""
-    return FairConfig(**{"search": "lowest", "strength": 4.0, "min_cases": 2, "min_t": 0.0, **settings})
-
-
-def test_worst_subgroup_of_each_case():
-    membership = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=bool)
-    worst, lowest = worst_subgroups(np.array([-0.1, -0.3, 0.2]), membership, np.array([True, True, True]))
-    assert worst.tolist() == [1, 1, 2, -1]
-    assert lowest.tolist() == [-0.3, -0.3, 0.2, 0.0]
-    worst, lowest = worst_subgroups(np.array([-0.1, -0.3, 0.2]), membership, np.array([True, False, False]))
-    assert worst.tolist() == [0, -1, -1, -1]
-    assert lowest.tolist() == [-0.1, 0.0, 0.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("rule", "expected"),
-    [
-        # Δ* = −0.2, −0.05, 0 and σ = 0.2, strength 2, cap 2.5
-        ("shortfall", np.array([2.5, 1.5, 1.0]) * 3 / 5.0),  # 1 + 2·1 = 3 → 2.5; 1 + 2·0.25 = 1.5
-        ("exponential", np.array([2.5, np.exp(0.5), 1.0]) * 3 / (3.5 + np.exp(0.5))),
-        ("published", np.array([0.2, 0.05, 1.0])),
-    ],
-)
-def test_rules_by_hand(rule, expected):
-    config = FairConfig(rule=rule, strength=2.0, max_weight=2.5)
-    assert rule_weights(np.array([-0.2, -0.05, 0.0]), 0.2, config) == pytest.approx(expected)
+def test_rules_by_hand():
+    config = FairConfig(strength=2.0, max_weight=2.5)
+    shortfall = np.array([0.2, 0.05, 0.0])
+    # σ = 0.2: 1 + 2·1 = 3 → 2.5; 1 + 2·0.25 = 1.5; 1
+    assert shortfall_weights(shortfall, 0.2, config) == pytest.approx(np.array([2.5, 1.5, 1.0]) * 3 / 5.0)
+    assert published_weights(shortfall, 0.2, config).tolist() == [0.2, 0.05, 1.0]
 
 
 @given(
-    divergence=st.lists(st.floats(-1, 1), min_size=1, max_size=30),
+    shortfalls=st.lists(st.floats(0, 1), min_size=1, max_size=30),
     strength=st.floats(0, 50),
-    max_weight=st.floats(1, 20),
-    rule=st.sampled_from(["shortfall", "exponential"]),
+    max_weight=st.floats(1, 20, exclude_min=True),
 )
-def test_weights_have_mean_one_and_never_favour_the_better_off(divergence, strength, max_weight, rule):
-    delta = np.array(divergence)
-    weights = rule_weights(delta, 0.1, FairConfig(rule=rule, strength=strength, max_weight=max_weight))
-    assert weights.mean() == pytest.approx(1.0)
-    assert weights.max() <= max_weight * weights.min() * (1 + 1e-9)
-    order = np.argsort(delta)
-    assert (np.diff(weights[order]) <= 1e-12).all()  # the lower the divergence, the larger the weight
+def test_weights_have_mean_one_and_never_favour_the_better_off(shortfalls, strength, max_weight):
+    shortfall = np.array(shortfalls)
+    found = shortfall_weights(shortfall, 0.1, FairConfig(strength=strength, max_weight=max_weight))
+    assert found.mean() == pytest.approx(1.0)
+    assert found.max() <= max_weight * found.min() * (1 + 1e-9)
+    assert (np.diff(found[np.argsort(shortfall)]) >= -1e-12).all()  # the further below, the larger the weight
 
 
 def test_strength_zero_is_stock_training():
-    assert rule_weights(np.array([-0.5, 0.0, 0.3]), 0.1, FairConfig(strength=0.0)).tolist() == [1.0, 1.0, 1.0]
+    assert shortfall_weights(np.array([0.5, 0.0, 0.3]), 0.1, FairConfig(strength=0.0)).tolist() == [1.0, 1.0, 1.0]
 
 
-def test_a_refresh_by_hand():
-    # four cases of group x score 0.2, four of y 0.6: mean 0.4, Δ(x) = −0.2, σ = 0.2;
-    # shrunk by n / (n + 4) = ½ to −0.1: w = 1 + 4 · 0.1 / 0.2 = 3 for x, 1 for y, mean 2 → 1.5 and 0.5
-    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
-    finder = SubgroupFinder(cases, cases, lowest(shrinkage=4.0))
-    refresh = finder.refresh(pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index))
-    assert refresh.weights.tolist() == pytest.approx([1.5] * 4 + [0.5] * 4)
-    assert refresh.subgroup == ("group=x",) * 4 + ("",) * 4
-    assert refresh.divergence.loc[0, ["subgroup", "n"]].tolist() == ["group=x", 4]
-    assert refresh.divergence["divergence"].tolist() == pytest.approx([-0.2, 0.2])
-    assert refresh.note == ""
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
+def test_alpha_mixes_the_unweighted_loss_in(alpha):
+    found = weights(alpha=alpha).loss_weights(["a", "d"])
+    assert (found or [1.0, 1.0]) == pytest.approx([alpha + (1 - alpha) * 5 / 3, alpha + (1 - alpha) / 3])
+    assert (found is None) == (alpha == 1.0)
 
 
-def test_weights_go_by_case_id_and_cases_without_metadata_are_neutral():
-    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
-    train = cases.reindex(["c7", "unknown", "c0"])
-    scores = pd.Series({f"c{i}": 0.2 if i < 4 else 0.6 for i in reversed(range(8))})
-    refresh = SubgroupFinder(cases, train, lowest(shrinkage=0.0)).refresh(scores)
-    # 1, 1 and min(5, 1 + 4 · 0.2 / 0.2) = 5: mean 7/3
-    assert refresh.weights.tolist() == pytest.approx([3 / 7, 3 / 7, 15 / 7])
-    assert refresh.subgroup == ("", "", "group=x")
+def test_the_losses_of_a_batch_go_by_case_id():
+    case_weights = weights()
+    assert case_weights.loss_weights(["d", "a", "a"]) == pytest.approx([1 / 3, 5 / 3, 5 / 3])
+    with pytest.raises(KeyError):
+        case_weights.loss_weights(["elsewhere"])
 
 
-def test_subgroups_are_mined_anew_as_cases_become_scored():
-    cases = frame({f"c{i}": {"group": "x" if i < 3 else "y"} for i in range(9)})
-    finder = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=3, shrinkage=0.0))
-    half = pd.Series([0.1, np.nan, np.nan, 0.5, 0.6, 0.7, np.nan, np.nan, np.nan], index=cases.index)
-    assert finder.refresh(half).divergence["subgroup"].tolist() == ["group=y"]
-    full = pd.Series([0.1] * 3 + [0.7] * 6, index=cases.index)
-    assert finder.refresh(full).divergence["subgroup"].tolist() == ["group=x", "group=y"]
+def test_weights_of_one_are_no_weights():
+    neutral = weights(np.ones(4))
+    assert neutral.loss_weights(["a", "b"]) is None
+    assert neutral.neutral_on_loss
+    mixed = weights([1.0, 1.0, 0.5, 1.5])
+    assert mixed.loss_weights(["a", "b"]) is None
+    assert not mixed.neutral_on_loss
 
 
-def test_a_group_missing_among_the_scored_falls_back_to_its_parent():
-    # validation cases hold no "old, dense" at all: training cases of it take the subgroup "dense"
-    scored = frame({f"v{i}": {"age": "young", "density": "d" if i < 4 else "a"} for i in range(8)})
-    train = frame({"t0": {"age": "old", "density": "d"}, "t1": {"age": "young", "density": "a"}})
-    scores = pd.Series([0.1] * 4 + [0.9] * 4, index=scored.index)
-    refresh = SubgroupFinder(scored, train, FairConfig(min_t=0.0, min_cases=2, score_cases="val")).refresh(scores)
-    assert refresh.subgroup == ("density=d", "")
+def test_loss_and_sampling_share_the_same_expected_weight():
+    for on_loss in (False, True):
+        both = weights(on_loss=on_loss, on_sampling=True)
+        loss = np.array(both.loss_weights(CASES) or [1.0] * 4)
+        product = both.sampling_probabilities() * loss
+        assert product / product.sum() == pytest.approx(VALUES / VALUES.sum())
+        assert (loss == 1).all() == (not on_loss) == both.neutral_on_loss
+    assert weights().sampling_probabilities() is None
 
 
-def test_min_t_ignores_what_may_be_chance():
-    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
-    scores = pd.Series([0.1, 0.9, 0.2, 0.6, 0.1, 0.9, 0.3, 0.8], index=cases.index)
-    assert SubgroupFinder(cases, cases, lowest()).refresh(scores).note == ""
-    strict = SubgroupFinder(cases, cases, lowest(min_t=2.0)).refresh(scores)
-    assert strict.weights.tolist() == [1.0] * 8
-    assert strict.note == "no training case is in a subgroup below average"
+def test_every_case_keeps_a_floor_probability():
+    found = weights([1.998, 1.998, 0.002, 0.002], on_loss=False, on_sampling=True).sampling_probabilities()
+    assert found.tolist() == pytest.approx([1.998, 1.998, SAMPLING_FLOOR, SAMPLING_FLOOR])
 
 
-@pytest.mark.parametrize(
-    ("groups", "scores", "note"),
-    [
-        (["x", "y", "x", "y"], [np.nan] * 4, "no case has been scored yet"),
-        (["x", "y", "x", "y"], [0.5] * 4, "all 4 scored cases have the same score"),
-        ([None] * 4, [0.1, 0.2, 0.3, 0.4], "no subgroup is frequent among the 4 scored cases"),
-        (["x"] * 4, [0.1, 0.2, 0.3, 0.4], "no training case is in a subgroup below average"),
-    ],
-    ids=["nothing scored", "all equal", "no value", "one group"],
-)
-def test_nothing_to_say_gives_neutral_weights_with_the_reason(groups, scores, note):
-    cases = frame({f"c{i}": {"group": group} for i, group in enumerate(groups)})
-    refresh = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2)).refresh(
-        pd.Series(scores, index=cases.index)
-    )
-    assert refresh.weights.tolist() == [1.0] * 4
-    assert refresh.note == note
+def test_renewal_keeps_a_share_of_the_former_weights():
+    once = weights(np.ones(4)).renewed(VALUES, 0.75)
+    assert once.values == pytest.approx(0.75 + 0.25 * VALUES)
+    assert once.renewed(VALUES, 0.75).values == pytest.approx(0.75 * once.values + 0.25 * VALUES)
+    assert weights(np.ones(4)).renewed(VALUES).values.tolist() == VALUES.tolist()
 
 
-def test_published_rule_is_the_papers():
-    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
-    scores = pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index)
-    refresh = SubgroupFinder(cases, cases, FairConfig(min_t=0.0, min_cases=2, rule="published")).refresh(scores)
-    assert refresh.weights.tolist() == pytest.approx([0.2] * 4 + [1.0] * 4)  # |Δ|, unshrunk; neutral where none
+def test_saved_weights_come_back_by_case_id():
+    saved = {"d": 4.0, "a": 2.0, "gone": 9.0}
+    assert weights().of(saved).by_case() == {"a": 2.0, "b": 1.0, "c": 1.0, "d": 4.0}
 
 
-def test_a_subgroup_larger_than_half_the_cohort():
-    # 6 of 8 score 0.4, 2 score 0.8: mean 0.5, Δ(x) = −0.1, σ = √0.03; w = 1 + 4·0.1/0.1732 = 3.309 for x, 1 for y
-    cases = frame({f"c{i}": {"group": "x" if i < 6 else "y"} for i in range(8)})
-    scores = pd.Series([0.4] * 6 + [0.8] * 2, index=cases.index)
-    refresh = SubgroupFinder(cases, cases, lowest(shrinkage=0.0)).refresh(scores)
-    x = 1 + 4 * 0.1 / 0.03**0.5
-    mean = (6 * x + 2) / 8
-    assert refresh.weights.tolist() == pytest.approx([x / mean] * 6 + [1 / mean] * 2)
-
-
-def test_averaging_finds_a_conjunction_that_lowest_divergence_dilutes():
-    # only old and dense cases score low: their parents "old" and "dense" fall short because they contain them
-    rows = {f"c{i}": {"age": ["old", "young"][i % 2], "density": ["d", "a"][i // 2 % 2]} for i in range(80)}
-    cases = frame(rows)
-    planted = (cases["age"] == "old") & (cases["density"] == "d")
-    noise = np.random.default_rng(0).normal(0, 0.08, 80)
-    scores = pd.Series(np.where(planted, 0.5, 0.8) + noise, index=cases.index)
-
-    def ratio(search: str) -> tuple[float, pd.Series]:
-        refresh = SubgroupFinder(cases, cases, lowest(search=search, shrinkage=5.0)).refresh(scores)
-        half = refresh.weights[((cases["age"] == "old") ^ (cases["density"] == "d")).to_numpy()]
-        return refresh.weights[planted].mean() / half.mean(), refresh.divergence.set_index("subgroup")["probability"]
-
-    averaged, probability = ratio("averaged")
-    diluted, nothing = ratio("lowest")
-    assert averaged > 4 > diluted
-    assert probability.idxmax() == "age=old, density=d" and probability.max() > 0.99
-    assert nothing.isna().all()
-
-
-def test_averaging_is_closer_to_neutral_where_scores_are_noise():
-    spread = {"averaged": [], "lowest": []}
-    for seed in range(15):
-        rng = np.random.default_rng(seed)
-        cases = frame({f"c{i}": {"a": f"v{rng.integers(3)}", "b": f"v{rng.integers(4)}"} for i in range(120)})
-        scores = pd.Series(rng.uniform(0.4, 0.9, 120), index=cases.index)
-        for search, spreads in spread.items():
-            refresh = SubgroupFinder(cases, cases, lowest(search=search, shrinkage=5.0)).refresh(scores)
-            spreads.append(refresh.weights.std())
-    assert np.median(spread["averaged"]) < 0.5 * np.median(spread["lowest"])
-
-
-def test_a_case_whose_value_is_missing_weighs_by_its_own_score():
-    # of three cases of unknown age one scores like the old, one like the young, one has no score yet
-    ages = ["old"] * 10 + ["young"] * 10 + [None] * 3
-    cases = frame({f"c{i}": {"age": age, "site": "s"} for i, age in enumerate(ages)})
-    noise = np.tile([-0.05, 0.05], 10)
-    scores = pd.Series([*(np.repeat([0.4, 0.7], 10) + noise), 0.4, 0.7, np.nan], index=cases.index)
-    settings = FairConfig(min_cases=2, missing_as_group=False, max_weight=50.0)
-    refresh = SubgroupFinder(cases, cases, settings).refresh(scores)
-    old, young, like_old, like_young, unscored = refresh.weights[[0, 10, 20, 21, 22]]
-    assert young <= like_young < unscored < like_old <= old
-    # without a score it is a member as often as the cases of known age are: half
-    assert (unscored - young) / (old - young) == pytest.approx(0.5)
-
-
-def test_a_missing_value_is_filled_in_from_the_cases_of_its_own_table():
-    # four of five validation cases of known age are old, and one of five training cases
-    ages = ["old"] * 8 + ["young"] * 2 + [None] * 2
-    validation = frame({f"v{i}": {"age": age, "site": "s"} for i, age in enumerate(ages)})
-    train = frame({f"t{i}": {"age": age, "site": "s"} for i, age in enumerate(["old"] + ["young"] * 4 + [None])})
-    scores = pd.Series([*np.tile([0.3, 0.4], 4), 0.7, 0.8, 0.4, 0.7], index=validation.index)
-    settings = FairConfig(min_cases=2, min_t=0.0, score_cases="val", missing_as_group=False, max_weight=50.0)
-    refresh = SubgroupFinder(validation, train, settings).refresh(scores)
-    old, young, unknown = refresh.weights[[0, 1, 5]]
-    assert (unknown - young) / (old - young) == pytest.approx(1 / 5)
-    # the same subgroups with the validation cases' memberships written out
-    names = {"age=old": (1.0, 0.0, 0.8), "age=young": (0.0, 1.0, 0.2), "site=s": (1.0, 1.0, 1.0)}
-    items = ["age=old", "age=old, site=s", "age=young", "age=young, site=s", "site=s"]
-    membership = np.array([np.repeat(names[item.split(",")[0]], (8, 2, 2)) for item in items]).T
-    evidence = subgroup_evidence(scores.to_numpy(), membership, np.array([1, 2, 1, 2, 1]))
-    found = refresh.divergence.set_index("subgroup")["probability"]
-    assert found[items].to_numpy() == pytest.approx(evidence.posterior)
-
-
-def test_min_t_holds_for_averages_too():
-    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
-    scores = pd.Series([0.1, 0.9, 0.2, 0.6, 0.1, 0.9, 0.3, 0.8], index=cases.index)
-    assert SubgroupFinder(cases, cases, lowest(search="averaged")).refresh(scores).weights.std() > 0
-    strict = SubgroupFinder(cases, cases, lowest(search="averaged", min_t=2.0)).refresh(scores)
-    assert strict.weights.tolist() == [1.0] * 8
-
-
-@pytest.mark.parametrize("search", ["averaged", "lowest"])
-def test_cases_without_a_value_are_a_group_where_asked(search):
-    rows = {f"c{i}": {"age": "old" if i % 2 else "young", "menopause": None if i < 6 else "post"} for i in range(20)}
-    cases = frame({**rows, "unknown": {"age": None, "menopause": None}})
-    noise = np.random.default_rng(0).normal(0, 0.02, 21)
-    scores = pd.Series([0.2] * 6 + [0.7] * 14 + [0.7], index=cases.index) + noise
-
-    def subgroups(missing_as_group: bool) -> dict[str, str]:
-        settings = lowest(search=search, missing_as_group=missing_as_group)
-        return dict(zip(cases.index, SubgroupFinder(cases, cases, settings).refresh(scores).subgroup, strict=True))
-
-    assert "menopause=(missing)" in subgroups(True)["c0"]
-    assert "menopause=(missing)" not in subgroups(False)["c0"]
-    assert subgroups(True)["unknown"] == ""  # nothing at all is known: neutral, as announced in the log
+def test_weights_are_a_value():
+    case_weights = weights()
+    with pytest.raises(ValueError, match="read-only"):
+        case_weights.values[0] = 7.0
+    assert not any(case_id in repr(case_weights).split("(")[1].split() for case_id in CASES)
