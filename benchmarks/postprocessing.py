@@ -27,7 +27,7 @@ from scipy import ndimage
 from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
 from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
-from nnunet_fair.postprocessing.breast_boxes import Boxes
+from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.postprocessing.postprocess_case import CaseTask, run_case
 from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings

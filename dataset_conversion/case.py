@@ -13,7 +13,6 @@ import SimpleITK as sitk
 
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.checks import (
-    Grid,
     check_file,
     check_label,
     needs_repair,
@@ -31,7 +30,10 @@ from nnunet_fair.dataset_conversion.recipes import (
     required_phases,
 )
 from nnunet_fair.dataset_conversion.write import place_file, write_image
-from nnunet_fair.masks.boxes import Box, BoxError, box_text, clip_box, grow_box, read_box
+from nnunet_fair.masks.boxes import Box, BoxError, as_slices, box_text, clip_box, grow_box
+from nnunet_fair.masks.breast_boxes import read_box
+from nnunet_fair.masks.endings import image_name
+from nnunet_fair.masks.grid import Grid, set_grid
 
 Split = Literal["Tr", "Ts"]
 Link = Literal["symlink", "hardlink", "copy"]
@@ -132,7 +134,7 @@ def case_outputs(task: CaseTask) -> list[Path]:
     """The files a case becomes: one image a channel and, where it has one, its label."""
     n_channels = len(task.settings.channel_names())
     images = task.folder / f"images{task.split}"
-    outputs = [images / f"{task.files.case_id}_{channel:04d}{FILE_ENDING}" for channel in range(n_channels)]
+    outputs = [images / image_name(task.files.case_id, channel, FILE_ENDING) for channel in range(n_channels)]
     if task.files.label is not None:
         outputs.append(task.folder / f"labels{task.split}" / f"{task.files.case_id}{FILE_ENDING}")
     return outputs
@@ -220,7 +222,7 @@ def _check_label(work: _Work, label: sitk.Image) -> float:
     for box, kind in ((work.crop, findings.LABEL_OUTSIDE_CROP), (work.box, findings.LABEL_OUTSIDE_BOX)):
         if box is None:
             continue
-        n_outside = n_voxels - int(np.count_nonzero(array[tuple(slice(*axis) for axis in box)]))
+        n_outside = n_voxels - int(np.count_nonzero(array[as_slices(box)]))
         if n_outside and kind == findings.LABEL_OUTSIDE_CROP:
             raise CaseProblem(kind, f"{n_outside} of {n_voxels} voxels; a larger margin keeps the case")
         if n_outside:
@@ -269,7 +271,5 @@ def _write_label(work: _Work, label: sitk.Image) -> None:
 
 
 def _on_grid(image: sitk.Image, grid: Grid) -> sitk.Image:
-    image.SetSpacing(grid.spacing)
-    image.SetOrigin(grid.origin)
-    image.SetDirection(grid.direction)
+    set_grid(image, grid)
     return image

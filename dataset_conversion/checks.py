@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
@@ -17,51 +15,14 @@ from nibabel.spatialimages import HeaderDataError
 
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
+from nnunet_fair.masks.complete import stated_length
+from nnunet_fair.masks.grid import SAME_GRID, UNCHANGED, Grid, displacement, grid_of
 
-SAME_GRID_VOXELS = 1e-3
-ROUNDING_VOXELS = 0.1
 _SPACING_RTOL = 1e-6  # nnU-Net's reader refuses phases whose spacing differs by more than 1e-5
 _CHUNK = 1 << 20
 
 # What reading a damaged header or a damaged gzip stream raises.
 _DAMAGED = (OSError, EOFError, OverflowError, ValueError, zlib.error, ImageFileError, HeaderDataError)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where an image's voxels lie: size and spacing along ITK's x, y, z, origin in mm, direction cosines row by row."""
-
-    size: tuple[int, ...]
-    spacing: tuple[float, ...]
-    origin: tuple[float, ...]
-    direction: tuple[float, ...]
-
-    def corners(self) -> np.ndarray:
-        """The centres of the eight corner voxels in physical space, shape (8, 3), in mm."""
-        index = np.array(list(itertools.product(*((0, size - 1) for size in self.size))), dtype=float)
-        return np.array(self.origin) + index * np.array(self.spacing) @ np.reshape(self.direction, (3, 3)).T
-
-
-def grid_of(image: sitk.Image | sitk.ImageFileReader) -> Grid:
-    """The grid of an image or of a reader that has read an image's header."""
-    return Grid(
-        tuple(int(size) for size in image.GetSize()), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
-    )
-
-
-def grid_displacement(reference: Grid, other: Grid) -> float:
-    """How far apart two grids of one size put a voxel at most, in units of the reference's smallest voxel edge.
-
-    The largest distance over the eight corners bounds that of every voxel between them, so one number covers rounding
-    of spacing, origin and direction together.
-
-    Raises:
-        CaseProblem: the sizes differ.
-    """
-    if reference.size != other.size:
-        raise CaseProblem(findings.GRID_MISMATCH, f"size {_vector(other.size)} instead of {_vector(reference.size)}")
-    distance = np.linalg.norm(reference.corners() - other.corners(), axis=1).max()
-    return float(distance / min(reference.spacing))
 
 
 def needs_repair(reference: Grid, other: Grid) -> bool:
@@ -72,22 +33,22 @@ def needs_repair(reference: Grid, other: Grid) -> bool:
         other: the grid of another phase or of the label.
 
     Returns:
-        True if a voxel is displaced by more than ``SAME_GRID_VOXELS`` or nnU-Net would refuse the spacing.
+        True if a voxel is displaced by more than ``UNCHANGED`` or nnU-Net would refuse the spacing.
 
     Raises:
-        CaseProblem: the sizes differ, or a voxel is displaced by more than ``ROUNDING_VOXELS``.
+        CaseProblem: the sizes differ, or a voxel is displaced by more than ``SAME_GRID``.
     """
-    displacement = grid_displacement(reference, other)
-    if displacement > ROUNDING_VOXELS:
+    if reference.size != other.size:
+        raise CaseProblem(findings.GRID_MISMATCH, f"size {_vector(other.size)} instead of {_vector(reference.size)}")
+    distance = displacement(reference, other)
+    if distance > SAME_GRID:
         parts = [
             f"{name} {_vector(getattr(other, name))} instead of {_vector(getattr(reference, name))}"
             for name in ("spacing", "origin", "direction")
             if not np.allclose(getattr(other, name), getattr(reference, name), rtol=1e-5, atol=1e-5)
         ]
-        raise CaseProblem(findings.GRID_MISMATCH, f"{' and '.join(parts)}, off by {displacement:.3g} voxels")
-    return displacement > SAME_GRID_VOXELS or not np.allclose(
-        other.spacing, reference.spacing, rtol=_SPACING_RTOL, atol=0
-    )
+        raise CaseProblem(findings.GRID_MISMATCH, f"{' and '.join(parts)}, off by {distance:.3g} voxels")
+    return distance > UNCHANGED or not np.allclose(other.spacing, reference.spacing, rtol=_SPACING_RTOL, atol=0)
 
 
 def read_grid(path: Path) -> Grid:
@@ -139,7 +100,7 @@ def check_file(path: Path, *, every_byte: bool) -> None:
     try:
         proxy = nibabel.load(path).dataobj
         expected = int(proxy.offset) + int(np.prod(proxy.shape, dtype=np.int64)) * proxy.dtype.itemsize
-        if not every_byte and _stated_length(path) == expected % (1 << 32):
+        if not every_byte and stated_length(path) == expected % (1 << 32):
             return
         found, n_not_finite = _scan(path, int(proxy.offset), expected, proxy.dtype)
     except _DAMAGED as error:
@@ -183,13 +144,6 @@ def _scan(path: Path, offset: int, expected: int, dtype: np.dtype) -> tuple[int,
                 n_not_finite += n_values - int(np.count_nonzero(np.isfinite(values)))
             position += len(chunk)
     return position, n_not_finite
-
-
-def _stated_length(path: Path) -> int:
-    """The uncompressed length modulo 2**32 that a gzip file's last four bytes state."""
-    with path.open("rb") as stream:
-        stream.seek(-4, 2)
-        return int.from_bytes(stream.read(4), "little")
 
 
 def _itk_reason(error: RuntimeError) -> str:

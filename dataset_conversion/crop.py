@@ -7,7 +7,8 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from nnunet_fair.masks.boxes import BOX_AXES, Box
+from nnunet_fair.masks.boxes import Box
+from nnunet_fair.masks.breast_boxes import BOX_AXES
 
 CROPS_FILE = "breast_crops.json"
 

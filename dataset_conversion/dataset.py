@@ -20,7 +20,8 @@ from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE, RECIPE_KEY, Reci
 from nnunet_fair.dataset_conversion.splits import same_cases
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
-from nnunet_fair.masks.boxes import BOXES_FILE, boxes_document
+from nnunet_fair.masks.breast_boxes import BOXES_FILE, boxes_document
+from nnunet_fair.masks.endings import case_and_channel, case_id_of
 from nnunet_fair.metadata.fair_cases import write_fair_cases
 from nnunet_fair.metadata.folds import fold_balance, stratified_folds
 from nnunet_fair.paths import PREPROCESSED, RAW, environment_folder
@@ -103,8 +104,8 @@ class DatasetFolder:
         known = {*journal.read_journal(self.working), *(result.case_id for result in results)}
         for part in _PARTS:
             for entry in os.scandir(self.working / part):
-                name = entry.name.removesuffix(FILE_ENDING)
-                case_id = name[:-5] if part.startswith("images") else name
+                image = case_and_channel(entry.name) if part.startswith("images") else None
+                case_id = image[0] if image else case_id_of(entry.name)
                 if case_id in known and Path(entry.path) not in wanted:
                     Path(entry.path).unlink()
 

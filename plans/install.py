@@ -13,12 +13,12 @@ import numpy as np
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
+from nnunet_fair.masks.endings import PLANAR_ENDINGS
 from nnunet_fair.paths import dataset_name, preprocessed_folder, raw_folder
 from nnunet_fair.plans.planner import CONFIGURATION, plan
 from nnunet_fair.plans.presets import Preset
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"
-ENDINGS_WITHOUT_SPACING = (".png", ".bmp", ".tif", ".tiff")
 _MOST_UPSAMPLING = 8  # times as many voxels as the images have
 
 
@@ -87,7 +87,7 @@ def _check_dataset(name: str, preset: Preset, description: dict[str, Any], finge
             f"the preset {preset.name} is meant for {preset.n_channels} channel(s), {name} has {len(channels)} "
             f"({', '.join(channels)}); docs/recipes.md says which recipe goes with it"
         )
-    if description["file_ending"] in ENDINGS_WITHOUT_SPACING:
+    if description["file_ending"] in PLANAR_ENDINGS:
         raise UserError(
             f"the preset {preset.name} is for volumes with a voxel size in mm, {name} has "
             f"{description['file_ending']} files"

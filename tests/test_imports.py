@@ -18,7 +18,7 @@ ALLOWED = {
     "metadata": {"masks"},
     "subgroups": {"metadata"},
     "synthetic": set(),
-    "plans": {"training"},  # its settings
+    "plans": {"masks", "training"},  # its settings
     "dataset_conversion": {"masks", "metadata"},
     "training": {"metadata", "subgroups"},
     "postprocessing": {"masks", "dataset_conversion"},

@@ -222,7 +222,8 @@ def _predict(trainer, cohort: Cohort, folder: Path) -> None:
 def _score(cohort: Cohort, predicted: Path) -> pd.DataFrame:
     from nnunet_fair.evaluation.metrics.options import ScoringOptions
     from nnunet_fair.evaluation.metrics.score_cases import score_cases
-    from nnunet_fair.masks.pairing import find_labels, pair_cases
+    from nnunet_fair.masks.endings import list_masks
+    from nnunet_fair.masks.pairing import pair_cases
 
-    pairing = pair_cases(find_labels(cohort.labels), find_labels(predicted), missing="empty", where="")
+    pairing = pair_cases(list_masks(cohort.labels), list_masks(predicted), missing="empty", where="")
     return score_cases(pairing.pairs, ScoringOptions(), n_processes=1)

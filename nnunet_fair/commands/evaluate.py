@@ -125,11 +125,12 @@ def run(args: argparse.Namespace) -> int:
 
 def paired_cases(args: argparse.Namespace) -> Pairing:
     """The cases of -ref and -pred."""
-    from nnunet_fair.masks.pairing import find_labels, pair_cases
+    from nnunet_fair.masks.endings import list_masks
+    from nnunet_fair.masks.pairing import pair_cases
 
     require(args, "ref", "pred", "m", "o")
     where = f" in {args.ref} and {args.pred}"
-    return pair_cases(find_labels(args.ref), find_labels(args.pred), missing=args.missing, where=where)
+    return pair_cases(list_masks(args.ref), list_masks(args.pred), missing=args.missing, where=where)
 
 
 def crossval_cases(args: argparse.Namespace) -> Pairing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+OPTIONS = {"source": "-i", "target": "-o", "crops": "--uncrop", "n_processes": "-np"}
 HELP = "breast box, connected components and empty masks of predicted masks"
 
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Post-process a folder and say what was done; 1 where a case was skipped."""
-    from nnunet_fair.postprocessing.breast_boxes import read_boxes
+    from nnunet_fair.masks.breast_boxes import read_boxes
     from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
     from nnunet_fair.postprocessing.report import summary_lines
     from nnunet_fair.postprocessing.settings import merge_settings, parse_labels, read_settings

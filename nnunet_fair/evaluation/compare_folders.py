@@ -28,7 +28,8 @@ from nnunet_fair.evaluation.reports.page import Picture
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
-from nnunet_fair.masks.pairing import CasePair, find_labels, pair_cases
+from nnunet_fair.masks.endings import list_masks
+from nnunet_fair.masks.pairing import CasePair, pair_cases
 
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 
@@ -64,14 +65,14 @@ def score_folder(
     Raises:
         UserError: the folder holds neither, or references are needed and not given.
     """
-    labels = find_labels(folder)
+    labels = list_masks(folder)
     if not labels and (folder / CASES).is_file():
         return ScoredFolder(read_cases(folder / CASES), {})
     if references is None:
         raise UserError(
             f"{folder} holds no cases.csv of an evaluation, so `references`, the folder of the labels, is needed"
         )
-    pairing = pair_cases(find_labels(references), labels, missing=missing, where=f" in {references} and {folder}")
+    pairing = pair_cases(list_masks(references), labels, missing=missing, where=f" in {references} and {folder}")
     cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
     return ScoredFolder(cases, {pair.case_id: pair for pair in pairing.pairs})
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.pairing import CasePair, Pairing, find_labels
+from nnunet_fair.masks.endings import list_masks
+from nnunet_fair.masks.pairing import CasePair, Pairing
 from nnunet_fair.paths import preprocessed_folder, raw_folder
 
 VALIDATION = "validation"
@@ -36,7 +37,7 @@ def crossval_pairing(dataset: str | int, model: Path, folds: Sequence[int] | Non
     pairs: dict[str, CasePair] = {}
     missing, extra = [], []
     for fold, folder in chosen.items():
-        predictions = find_labels(folder)
+        predictions = list_masks(folder)
         if not predictions:
             raise UserError(
                 f"{folder} holds no validation prediction; finish the fold with nnUNetv2_train … {fold} --val, or name "
@@ -90,7 +91,7 @@ def _labels(dataset: str | int) -> dict[str, Path]:
     """The training labels: nnU-Net's copy beside the preprocessed data, else the raw ones."""
     copied = preprocessed_folder(dataset) / "gt_segmentations"
     folder = copied if copied.is_dir() else raw_folder(dataset) / "labelsTr"
-    labels = find_labels(folder)
+    labels = list_masks(folder)
     if not labels:
         raise UserError(f"{folder} holds no label image")
     return labels

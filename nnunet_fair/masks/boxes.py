@@ -1,54 +1,19 @@
-"""The breast box of a case.
-
-``primary_lesion.breast_coordinates`` of a patient info file are indices of the array that
-``SimpleITK.GetArrayFromImage`` returns: ``x`` is axis 0 (slice), ``y`` axis 1 (row), ``z`` axis 2 (column), half-open.
-That is the order the challenge's sample code crops in, and the reverse of the physical x, y, z.
-"""
+"""Boxes of voxels: what part of an image they hold, in array indices (slice, row, column), half-open."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-BOXES_FILE = "breast_boxes.json"
-BOX_AXES = "array (slice, row, column) of SimpleITK.GetArrayFromImage, half-open"
+from nnunet_fair.errors import UserError
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
-class BoxError(ValueError):
-    """A patient info file has no usable breast box; the message says why."""
-
-
-def read_box(path: str | os.PathLike) -> Box:
-    """The breast box of a patient info file, as it stands there (it may exceed the image).
-
-    Args:
-        path: ``patient_info_files/<id>.json``.
-
-    Returns:
-        ((start, stop), …) for array axes 0 (slice), 1 (row), 2 (column), half-open, in voxels.
-
-    Raises:
-        BoxError: the file cannot be read as JSON, has no box, or one of six whole numbers is missing.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        coordinates = content["primary_lesion"]["breast_coordinates"]
-        limits = [[coordinates[f"{axis}_{end}"] for end in ("min", "max")] for axis in "xyz"]
-        box = tuple((_whole(start), _whole(stop)) for start, stop in limits)
-    except (OSError, ValueError, OverflowError) as error:
-        raise BoxError(f"{Path(path).name} cannot be read ({error})") from error
-    except (KeyError, TypeError) as error:
-        raise BoxError(
-            f"{Path(path).name} has no primary_lesion.breast_coordinates with x, y, z, min and max"
-        ) from error
-    return box
+class BoxError(UserError):
+    """A box cannot be used; the message says why."""
 
 
 def clip_box(box: Box, shape: Sequence[int]) -> Box:
@@ -82,13 +47,31 @@ def grow_box(box: Box, margin_mm: float, spacing: Sequence[float], shape: Sequen
     )
 
 
-def boxes_document(boxes: Mapping[str, Box]) -> dict:
-    """The content of ``breast_boxes.json``.
+def fit_box(box: Box, margin_mm: float, spacing: Sequence[float], shape: Sequence[int]) -> tuple[Box, bool]:
+    """Grow a box by a margin and clip it to the image.
 
     Args:
-        boxes: case ID to box, clipped to the image.
+        box: array indices, half-open; it may exceed the image.
+        margin_mm: margin in mm on every side.
+        spacing: voxel size in mm in array order (slice, row, column).
+        shape: the image's array shape.
+
+    Returns:
+        The box to use, and whether the box as given exceeded the image.
+
+    Raises:
+        BoxError: nothing of the box lies in the image.
     """
-    return {"axes": BOX_AXES, "boxes": {case_id: [list(axis) for axis in boxes[case_id]] for case_id in sorted(boxes)}}
+    try:
+        clipped = clip_box(box, shape)
+    except BoxError as error:
+        raise BoxError(f"{error}; it belongs to another grid or its axes are in another order") from error
+    return grow_box(clipped, margin_mm, spacing, shape), clipped != box
+
+
+def as_slices(box: Box) -> tuple[slice, slice, slice]:
+    """The box as slices that index an array."""
+    return slice(*box[0]), slice(*box[1]), slice(*box[2])
 
 
 def box_text(box: Box) -> str:
@@ -96,17 +79,18 @@ def box_text(box: Box) -> str:
     return "[" + ", ".join(f"{start}:{stop}" for start, stop in box) + "]"
 
 
-def bounding_box(*masks: np.ndarray) -> tuple[slice, ...] | None:
-    """The smallest box that holds every non-zero voxel of the masks and one voxel around, clipped to the image.
+def bounding_box(*masks: np.ndarray, margin: int = 0) -> tuple[slice, ...] | None:
+    """The smallest box that holds every non-zero voxel of the masks, grown by a margin and clipped to the image.
 
-    The extra voxel keeps the surfaces what they are in the whole image: inside the image every mask is followed by
+    A margin of one voxel keeps surfaces what they are in the whole image: inside the image every mask is followed by
     background in the box as well, and at the rim of the image the box ends where the image ends.
 
     Args:
         masks: arrays of one shape.
+        margin: voxels to add on every side.
 
     Returns:
-        One slice an axis; None where every mask is empty.
+        One slice an axis (its stop may lie beyond the end, as slices may); None where every mask is empty.
     """
     # NumPy is fastest at asking bools, and a byte is as good as one. The first axis takes a pass over the volume, the
     # others only one over the slices it leaves, projected along it.
@@ -119,12 +103,7 @@ def bounding_box(*masks: np.ndarray) -> tuple[slice, ...] | None:
         indices = np.flatnonzero(occupied)
         if not len(indices):
             return None
-        box.append(slice(max(int(indices[0]) - 1, 0), int(indices[-1]) + 2))
-        parts = [part[box[-1]].any(axis=0) for part in parts]
+        first, last = int(indices[0]), int(indices[-1])
+        box.append(slice(max(first - margin, 0), last + 1 + margin))
+        parts = [part[first : last + 1].any(axis=0) for part in parts]
     return tuple(box)
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise TypeError(f"{value!r} is not a whole number")
-    return int(value)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import cc3d
 import numpy as np
 
-Window = tuple[slice, slice, slice]
+from nnunet_fair.masks.boxes import bounding_box
+
+Window = tuple[slice, ...]
 
 # Voxels along each side of the blocks that foreground is looked for in; eight bools are one 64-bit number.
 _BLOCK = 8
@@ -34,23 +36,6 @@ class Piece:
     mask: np.ndarray
 
 
-def foreground_bounds(mask: np.ndarray) -> Window | None:
-    """The bounding box of the non-zero voxels, None where there are none.
-
-    Args:
-        mask: array of shape (slices, rows, columns), integer or bool.
-    """
-    slices = np.flatnonzero(mask.any(axis=(1, 2)))
-    if not len(slices):
-        return None
-    first, last = int(slices[0]), int(slices[-1]) + 1
-    # Projecting along the slices first leaves one small image to look at instead of two more passes over the volume.
-    projection = np.bitwise_or.reduce(mask[first:last], axis=0)
-    rows = np.flatnonzero(projection.any(axis=1))
-    columns = np.flatnonzero(projection.any(axis=0))
-    return slice(first, last), slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
 def foreground_windows(mask: np.ndarray) -> list[Window]:
     """Windows that hold all of the foreground, so far apart that no voxel of one touches a voxel of another.
 
@@ -69,7 +54,8 @@ def foreground_windows(mask: np.ndarray) -> list[Window]:
     if not count:
         return []
     if count > _MANY_WINDOWS:
-        return [foreground_bounds(mask)]
+        around = bounding_box(mask)
+        return [around] if around else []
     boxes = cc3d.statistics(labels)["bounding_boxes"][1 : count + 1]
     limits = [
         [(axis.start * _BLOCK, min(axis.stop * _BLOCK, size)) for axis, size in zip(box, mask.shape, strict=True)]

@@ -1,72 +1,23 @@
-"""Reading label images: geometry, label values, one clear sentence for each way a file can be wrong."""
+"""Two masks of one case: on one grid, their foreground, cropped to the box that holds both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.masks.boxes import bounding_box
-
-GRID_TOLERANCE = 0.1  # of a voxel, at the corners: headers of one grid differ by rounding
-
-
-class CaseProblemError(Exception):
-    """What is wrong with one case; the run goes on without it."""
+from nnunet_fair.masks.grid import SAME_GRID, displacement, size_text
+from nnunet_fair.masks.reading import CaseProblemError, Mask, read_mask, to_itk
 
 
-def read_image(path: Path) -> sitk.Image:
-    """Read a 2D or 3D label image.
-
-    Raises:
-        CaseProblemError: the file cannot be read, has several channels or is not 2D or 3D.
-    """
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise CaseProblemError(f"{path} cannot be read ({reason})") from error
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise CaseProblemError(
-            f"{path} has {image.GetNumberOfComponentsPerPixel()} channels where a label image has one; save the "
-            "labels as single-channel integers"
-        )
-    if image.GetDimension() not in (2, 3):
-        raise CaseProblemError(f"{path} is {image.GetDimension()}-dimensional; label images are 2D or 3D")
-    return image
-
-
-def corner_distance(reference: sitk.Image, other: sitk.Image) -> float:
-    """How far apart the corners of two images of one size lie, in voxels of the reference.
-
-    Args:
-        reference: an image.
-        other: an image of the same size.
-
-    Returns:
-        The largest distance between corresponding corner voxels, over the reference's smallest voxel size.
-    """
-    size = np.array(reference.GetSize())
-    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in size], indexing="ij"), axis=-1).reshape(-1, len(size))
-    distances = [
-        np.linalg.norm(
-            np.subtract(
-                reference.TransformIndexToPhysicalPoint([int(i) for i in corner]),
-                other.TransformIndexToPhysicalPoint([int(i) for i in corner]),
-            )
-        )
-        for corner in corners
-    ]
-    return float(max(distances) / min(reference.GetSpacing()))
-
-
-def same_grid(reference: sitk.Image, prediction: sitk.Image, path: Path, *, resample: bool) -> sitk.Image:
+def same_grid(reference: Mask, prediction: Mask, path: Path, *, resample: bool) -> Mask:
     """The prediction on the reference's grid.
 
     Args:
-        reference: the reference image.
+        reference: the reference mask.
         prediction: the prediction.
         path: the prediction's file, for the message.
         resample: resample a prediction of another grid (nearest neighbour) instead of refusing it.
@@ -77,44 +28,49 @@ def same_grid(reference: sitk.Image, prediction: sitk.Image, path: Path, *, resa
     Raises:
         CaseProblemError: the grids differ and ``resample`` is off, or the numbers of dimensions differ.
     """
-    if reference.GetDimension() != prediction.GetDimension():
+    expected, found = reference.grid, prediction.grid
+    if len(expected.size) != len(found.size):
         raise CaseProblemError(
-            f"{path} is {prediction.GetDimension()}-dimensional, its reference {reference.GetDimension()}-dimensional"
+            f"{path} is {len(found.size)}-dimensional, its reference {len(expected.size)}-dimensional"
         )
     difference = None
-    if reference.GetSize() != prediction.GetSize():
-        difference = f"has size {_times(prediction.GetSize())} where the reference has {_times(reference.GetSize())}"
+    if expected.size != found.size:
+        difference = f"has size {size_text(found.size)} where the reference has {size_text(expected.size)}"
     else:
-        distance = corner_distance(reference, prediction)
-        if distance > GRID_TOLERANCE:
+        distance = displacement(expected, found)
+        if distance > SAME_GRID:
             difference = f"lies up to {distance:.3g} voxels away from the reference (spacing, origin or direction)"
     if difference is None:
         return prediction
     if not resample:
-        raise CaseProblemError(f"{path} {difference}; give predictions on the reference's grid, or --resample")
-    return sitk.Resample(prediction, reference, sitk.Transform(), sitk.sitkNearestNeighbor, 0, prediction.GetPixelID())
+        raise CaseProblemError(
+            f"{path} {difference}; give predictions on the reference's grid, or let them be resampled"
+        )
+    target, moving = (to_itk(mask.array, mask.grid) for mask in (reference, prediction))
+    moved = sitk.Resample(moving, target, sitk.Transform(), sitk.sitkNearestNeighbor, 0, moving.GetPixelID())
+    array = sitk.GetArrayFromImage(moved).reshape(reference.array.shape)
+    return replace(prediction, array=array, grid=expected, as_stored=False)
 
 
-def _times(size: Sequence[int]) -> str:
-    """A size for people: ``512×512×112``."""
-    return "×".join(map(str, size))
-
-
-def foreground(array: np.ndarray, labels: tuple[int, ...] | None, path: Path) -> np.ndarray:
-    """The foreground of a label array.
+def foreground(mask: Mask, labels: tuple[int, ...] | None, path: Path) -> np.ndarray:
+    """The foreground of a mask.
 
     Args:
-        array: label array of any numeric dtype.
+        mask: the mask.
         labels: the labels that together are the foreground, all others being background; None expects a binary image,
             whose foreground is 1.
         path: its file, for the message.
 
     Returns:
-        Bool array of the same shape.
+        Bool array of shape (slices, rows, columns), or (rows, columns) for a 2D image.
 
     Raises:
         CaseProblemError: ``labels`` is None and there are values other than 0 and 1.
     """
+    return _foreground(mask.values, labels, path)
+
+
+def _foreground(array: np.ndarray, labels: tuple[int, ...] | None, path: Path) -> np.ndarray:
     if labels is not None:
         return array == labels[0] if len(labels) == 1 else np.isin(array, labels)
     mask = array == 1
@@ -122,7 +78,7 @@ def foreground(array: np.ndarray, labels: tuple[int, ...] | None, path: Path) ->
         found = np.unique(array)
         values = ", ".join(f"{value:g}" for value in found[:6].tolist()) + (", …" if len(found) > 6 else "")
         raise CaseProblemError(
-            f"{path} holds the values {values} where 0 and 1 are expected; name the foreground labels with --labels"
+            f"{path} holds the values {values} where 0 and 1 are expected; name the labels that are the foreground"
         )
     return mask
 
@@ -147,27 +103,27 @@ def read_masks(
         size in mm along each of their axes.
 
     Raises:
-        CaseProblemError: a file is unreadable, of another grid or holds unexpected labels.
+        CaseProblemError: a file is unreadable, cut short, of another grid or holds unexpected labels.
     """
-    reference = read_image(reference_path)
+    reference = read_mask(reference_path)
     prediction = None
     if prediction_path is not None:
-        prediction = same_grid(reference, read_image(prediction_path), prediction_path, resample=resample)
+        prediction = same_grid(reference, read_mask(prediction_path), prediction_path, resample=resample)
     return crop_masks(reference, prediction, reference_path, prediction_path, labels=labels)
 
 
 def crop_masks(
-    reference: sitk.Image,
-    prediction: sitk.Image | None,
+    reference: Mask,
+    prediction: Mask | None,
     reference_path: Path,
     prediction_path: Path | None,
     *,
     labels: tuple[int, ...] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """The foreground of two images of one grid, cropped to the box that holds both and one voxel around.
+    """The foreground of two masks of one grid, cropped to the box that holds both and one voxel around.
 
     Args:
-        reference: the reference image.
+        reference: the reference mask.
         prediction: the prediction; None for an empty one.
         reference_path: the reference's file, for the message.
         prediction_path: the prediction's file.
@@ -179,11 +135,11 @@ def crop_masks(
     Raises:
         CaseProblemError: unexpected labels.
     """
-    spacing = tuple(reversed(reference.GetSpacing()))
-    arrays = [sitk.GetArrayViewFromImage(image) for image in (reference, prediction) if image is not None]
+    spacing = tuple(reversed(reference.grid.spacing))
+    arrays = [mask.values for mask in (reference, prediction) if mask is not None]
     # Labels are compared inside the box only: a box of non-zero voxels holds every label there is.
-    box = bounding_box(*arrays) or tuple(slice(0, 1) for _ in spacing)
-    reference_mask = foreground(arrays[0][box], labels, reference_path)
-    if prediction is None:
+    box = bounding_box(*arrays, margin=1) or tuple(slice(0, 1) for _ in spacing)
+    reference_mask = _foreground(arrays[0][box], labels, reference_path)
+    if prediction is None or prediction_path is None:
         return reference_mask, np.zeros_like(reference_mask), spacing
-    return reference_mask, foreground(arrays[1][box], labels, prediction_path), spacing
+    return reference_mask, _foreground(arrays[1][box], labels, prediction_path), spacing

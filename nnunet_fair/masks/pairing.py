@@ -9,9 +9,6 @@ from pathlib import Path
 from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
 
-FILE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".png", ".bmp", ".tif", ".tiff")
-"""The endings nnU-Net's readers take, the longest first."""
-
 
 @dataclass(frozen=True)
 class CasePair:
@@ -43,32 +40,6 @@ class Pairing:
     pairs: tuple[CasePair, ...]
     missing: tuple[str, ...]
     extra: tuple[str, ...]
-
-
-def find_labels(folder: Path) -> dict[str, Path]:
-    """The label images of a folder.
-
-    Args:
-        folder: an existing folder; files of other kinds, and hidden files, are passed over.
-
-    Returns:
-        ``{case_id: path}`` in the order of the case IDs.
-
-    Raises:
-        UserError: no such folder, or two files for one case.
-    """
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        ending = next((ending for ending in FILE_ENDINGS if path.name.lower().endswith(ending)), None)
-        if ending is None or path.name.startswith(".") or not path.is_file():
-            continue
-        case_id = path.name[: -len(ending)]
-        if case_id in found:
-            raise UserError(f"case {case_id!r} has two files, {found[case_id]} and {path}; keep one")
-        found[case_id] = path
-    return found
 
 
 def pair_cases(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.masks.endings import case_and_channel, case_id_of
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name
 
 
@@ -78,16 +78,18 @@ def _read_dataset_json(path: Path) -> dict[str, Any]:
 
 
 def _labels(folder: Path, ending: str) -> dict[str, Path]:
-    """Every file ``case<ending>`` by its ``case``."""
-    return {name.removesuffix(ending): folder / name for name in _names(folder) if name.endswith(ending)}
+    """Every file ``case<ending>`` by its ``case``; files of other endings are none of the dataset's."""
+    return dict(_masks(folder, ending))
 
 
 def _image_ids(folder: Path, ending: str) -> set[str]:
     """``case`` of every file ``case_0000<ending>``, whatever the channel number."""
-    pattern = re.compile(r"(.+)_\d{4}" + re.escape(ending))
-    return {match[1] for match in map(pattern.fullmatch, _names(folder)) if match}
+    images = (case_and_channel(path) for _, path in _masks(folder, ending))
+    return {image[0] for image in images if image}
 
 
-def _names(folder: Path) -> Iterable[str]:
-    # Hidden files (.DS_Store, ._case.nii.gz of macOS archives) are no cases.
-    return (entry.name for entry in folder.iterdir() if entry.name[0] != ".") if folder.is_dir() else ()
+def _masks(folder: Path, ending: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        case_id = case_id_of(path) if path.name.endswith(ending) else None
+        if case_id:
+            yield case_id, path

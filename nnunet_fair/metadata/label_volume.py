@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.masks.reading import CaseProblemError, read_mask
 
 LABEL_VOLUME = "label_volume"
 """Name of the attribute: volume of all labelled voxels of a case in mm³ (area in mm² for two-dimensional images)."""
 
 
-def label_volume(path: str | os.PathLike, ignore_label: int | None = None) -> float:
+def label_volume(path: str | Path, ignore_label: int | None = None) -> float:
     """Volume of the labelled voxels of one reference segmentation.
 
     Args:
-        path: an image SimpleITK can read; 0 is background. Formats without a voxel size count as 1 mm.
+        path: a label image; 0 is background. Formats without a voxel size count as 1 mm.
         ignore_label: value of voxels that are not counted, or None.
 
     Returns:
@@ -30,19 +30,17 @@ def label_volume(path: str | os.PathLike, ignore_label: int | None = None) -> fl
         UserError: the file cannot be read; it is named.
     """
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise UserError(f"the label {path} cannot be read ({reason}); mend it or leave the size away") from error
-    labels = sitk.GetArrayViewFromImage(image)
-    counted = labels != 0
+        mask = read_mask(path)
+    except CaseProblemError as error:
+        raise UserError(f"the label {error}; mend it or leave the size away") from error
+    counted = mask.array != 0
     if ignore_label is not None:
-        counted &= labels != ignore_label
-    return float(np.count_nonzero(counted) * np.prod(image.GetSpacing()))
+        counted &= mask.array != ignore_label
+    return float(np.count_nonzero(counted) * mask.voxel_mm3)
 
 
 def label_volumes(
-    case_ids: Iterable[str], labels: Mapping[str, str | os.PathLike], ignore_label: int | None = None
+    case_ids: Iterable[str], labels: Mapping[str, str | Path], ignore_label: int | None = None
 ) -> pd.Series:
     """Volumes of many cases, with a progress bar.
 

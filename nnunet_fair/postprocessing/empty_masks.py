@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_fair.masks.components import foreground_bounds, label_components
+from nnunet_fair.masks.boxes import bounding_box
+from nnunet_fair.masks.components import label_components
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -50,7 +51,7 @@ def lower_threshold(
     candidates = probability >= min_probability
     if allowed is not None:
         candidates &= allowed
-    bounds = foreground_bounds(candidates)
+    bounds = bounding_box(candidates)
     if bounds is None:
         considered = probability if allowed is None else probability[allowed]
         return Thresholded(nothing, None, float(considered.max()) if considered.size else 0.0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.mask_files import Mask, apply_patches, read_mask, write_mask
-from nnunet_fair.postprocessing.breast_boxes import Box, fit_box
+from nnunet_fair.masks.boxes import Box, fit_box
+from nnunet_fair.masks.reading import Mask, read_mask
+from nnunet_fair.masks.writing import apply_patches, copy_mask, write_mask
 from nnunet_fair.postprocessing.postprocess_mask import Change, postprocess_mask
 from nnunet_fair.postprocessing.probabilities import LabelSet, Probabilities, read_probabilities
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
@@ -69,7 +69,9 @@ def run_case(task: CaseTask) -> CaseOutcome:
     except UserError as error:
         return CaseOutcome(task.case_id, error=str(error))
     except MemoryError:
-        return CaseOutcome(task.case_id, error=f"{task.source} does not fit into memory; use fewer processes (-np)")
+        return CaseOutcome(
+            task.case_id, error=f"{task.source} does not fit into memory; fewer processes at a time need less"
+        )
     except (OSError, RuntimeError) as error:
         task.target.unlink(missing_ok=True)
         return CaseOutcome(task.case_id, error=f"{task.target.name} cannot be written ({error})")
@@ -96,11 +98,11 @@ def _run_case(task: CaseTask) -> CaseOutcome:
         probabilities=probabilities if task.probabilities else None,
     )
     if task.crop:
-        write_mask(paste_back(mask, apply_patches(mask.array, patches), task.crop), task.target)
+        write_mask(paste_back(apply_patches(mask.array, patches), task.crop), task.target)
     elif patches or not mask.as_stored:
         write_mask(mask, task.target, patches)
     else:
-        shutil.copyfile(task.source, task.target)
+        copy_mask(mask, task.source, task.target)
     return CaseOutcome(task.case_id, changes, box_state)
 
 
@@ -110,10 +112,10 @@ def _fitted_box(task: CaseTask, mask: Mask) -> tuple[Box | None, str]:
         return None, "not asked"
     if task.box is None:
         if task.settings.require_boxes:
-            raise UserError("it has no breast box (--require-boxes)")
+            raise UserError("it has no breast box, which the settings require")
         return None, "none"
     # Boxes speak of the original image, also where the mask is that of a crop.
-    shape = task.crop.original_shape if task.crop else mask.array.shape
+    shape = task.crop.original.shape if task.crop else mask.array.shape
     box, exceeded = fit_box(task.box, task.settings.margin_mm, mask.spacing, shape)
     box = task.crop.box_inside(box) if task.crop else box
     return box, "clipped" if exceeded else "used"

@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv, write_json
-from nnunet_fair.masks.mask_files import list_masks
-from nnunet_fair.postprocessing.breast_boxes import Boxes
+from nnunet_fair.masks.breast_boxes import Boxes
+from nnunet_fair.masks.endings import FILE_ENDINGS, list_masks
+from nnunet_fair.masks.writing import spacing_file
 from nnunet_fair.postprocessing.postprocess_case import CaseOutcome, CaseTask, run_case
 from nnunet_fair.postprocessing.probabilities import LabelSet, read_label_set
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, PostprocessingSettings, settings_to_dict
@@ -113,6 +114,8 @@ def postprocess_folder(
     """
     source, target = Path(source), Path(target)
     masks = list_masks(source)
+    if not masks:
+        raise UserError(f"{source} holds no masks (files ending in {', '.join(FILE_ENDINGS)})")
     _check_request(source, target, masks, settings, boxes, probabilities, crops, overwrite)
     label_set = read_label_set(source)
     if label_set is None and probabilities is not None:
@@ -147,20 +150,20 @@ def _check_request(
     overwrite: bool,
 ) -> None:
     if target.resolve() == source.resolve():
-        raise UserError(f"input and output are the same folder {source}; give another folder with -o")
+        raise UserError(f"input and output are the same folder {source}; give another `target`")
     if target.exists() and not target.is_dir():
-        raise UserError(f"{target} is a file; -o takes a folder")
+        raise UserError(f"{target} is a file; `target` takes a folder")
     if settings.box and boxes is None:
-        raise UserError("the settings ask for the breast box; give the boxes with --boxes")
+        raise UserError("the settings ask for the breast box; give the `boxes`")
     if settings.uncrop and crops is None:
-        raise UserError("the settings ask to paste crops back; give the dataset's breast_crops.json with --uncrop")
+        raise UserError("the settings ask to paste crops back; give the dataset's breast_crops.json as `crops`")
     if settings.on_empty == "lower-threshold" and probabilities is None:
-        raise UserError("--on-empty lower-threshold needs the probabilities; give their folder with --probabilities")
+        raise UserError("`on_empty` lower-threshold needs the probabilities; give their folder as `probabilities`")
     if probabilities is not None and not Path(probabilities).is_dir():
-        raise UserError(f"no folder {probabilities}; --probabilities takes the folder of nnU-Net's .npz files")
+        raise UserError(f"no folder {probabilities}; `probabilities` takes the folder of nnU-Net's .npz files")
     there = [path.name for path in masks.values() if (target / path.name).exists()]
     if there and not overwrite:
-        raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more masks; replace with --overwrite")
+        raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more masks; `overwrite` replaces them")
 
 
 def _task(
@@ -206,7 +209,7 @@ def _run(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseOutcome]:
         with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
             yield from pool.map(run_case, tasks, chunksize=max(1, len(tasks) // (8 * n_processes)))
     except BrokenProcessPool as error:
-        raise UserError("a worker process was ended, probably for want of memory; use fewer processes (-np)") from error
+        raise UserError("a worker process was ended, probably for want of memory; use fewer `n_processes`") from error
 
 
 def _move_in(staging: Path, target: Path, skipped: Sequence[str]) -> None:
@@ -216,6 +219,8 @@ def _move_in(staging: Path, target: Path, skipped: Sequence[str]) -> None:
         file.replace(target / file.name)
     for name in skipped:
         (target / name).unlink(missing_ok=True)
+        if name.lower().endswith((".tif", ".tiff")):
+            spacing_file(target / name).unlink(missing_ok=True)
 
 
 def _altered(change) -> bool:

@@ -19,7 +19,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.mask_files import Mask
+from nnunet_fair.masks.grid import Grid, grid_of, set_grid
+from nnunet_fair.masks.readers import turns_to_ras
+from nnunet_fair.masks.reading import Mask, to_itk
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Probabilities:
                 return index
         raise UserError(
             f"the model has no region of the labels {list(group)}; its regions are "
-            f"{', '.join(str(list(region)) for region in self.label_set.regions)} (choose one with --labels)"
+            f"{', '.join(str(list(region)) for region in self.label_set.regions)} (choose one of them)"
         )
 
 
@@ -163,8 +165,8 @@ def read_probabilities(path: str | os.PathLike, mask: Mask, label_set: LabelSet 
             f"the probabilities in {path} have shape {list(channels.shape)}; expected {expected} channels (from "
             "dataset.json) of three axes"
         )
-    if _reader_turns_to_ras(path.parent):
-        channels = np.stack([_turn_back(channel, mask.header, path) for channel in channels])
+    if turns_to_ras(path.parent):
+        channels = np.stack([_turn_back(channel, mask.grid, path) for channel in channels])
     if channels.shape[1:] != mask.array.shape:
         raise UserError(
             f"the probabilities in {path} have the array shape {list(channels.shape[1:])}, the mask "
@@ -173,26 +175,14 @@ def read_probabilities(path: str | os.PathLike, mask: Mask, label_set: LabelSet 
     return Probabilities(channels, label_set)
 
 
-def _reader_turns_to_ras(folder: Path) -> bool:
-    plans = folder / "plans.json"
-    if not plans.is_file():
-        return False
-    try:
-        return str(json.loads(plans.read_text(encoding="utf-8")).get("image_reader_writer", "")).endswith(
-            "WithReorient"
-        )
-    except ValueError as error:
-        raise UserError(f"{plans} is not valid JSON ({error})") from error
-
-
-def _turn_back(channel: np.ndarray, header: sitk.Image, path: Path) -> np.ndarray:
+def _turn_back(channel: np.ndarray, grid: Grid, path: Path) -> np.ndarray:
     """Undo the turn to RAS of nnU-Net's reorienting image readers."""
-    turned = sitk.DICOMOrient(header, "RAS")
+    stored = sitk.Image(grid.size, sitk.sitkUInt8)
+    set_grid(stored, grid)
+    turned = sitk.DICOMOrient(stored, "RAS")
     if turned.GetSize()[::-1] != channel.shape:
         raise UserError(
             f"the probabilities in {path} do not fit the mask turned to RAS; they belong to another prediction"
         )
-    image = sitk.GetImageFromArray(channel)
-    image.CopyInformation(turned)
-    original = sitk.DICOMOrientImageFilter_GetOrientationFromDirectionCosines(header.GetDirection())
-    return sitk.GetArrayFromImage(sitk.DICOMOrient(image, original))
+    original = sitk.DICOMOrientImageFilter_GetOrientationFromDirectionCosines(grid.direction)
+    return sitk.GetArrayFromImage(sitk.DICOMOrient(to_itk(channel, grid_of(turned)), original))

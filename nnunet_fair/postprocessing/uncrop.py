@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
-from nnunet_fair.dataset_conversion.checks import Grid, grid_of
 from nnunet_fair.dataset_conversion.crop import CROPS_FILE
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.boxes import Box
-from nnunet_fair.masks.mask_files import Mask
-from nnunet_fair.postprocessing.breast_boxes import as_slices
-
-# A crop whose voxels lie further than this from where the record puts them (in units of the smallest voxel edge) is
-# not the crop of this record; file formats round origins and spacings by far less.
-_SAME_PLACE_VOXELS = 0.1
+from nnunet_fair.masks.boxes import Box, as_slices
+from nnunet_fair.masks.grid import SAME_GRID, Grid, displacement, size_text
+from nnunet_fair.masks.reading import Mask
+from nnunet_fair.masks.writing import new_mask
 
 
 @dataclass(frozen=True)
@@ -36,18 +31,9 @@ class Crop:
     original: Grid
     box: Box
 
-    @property
-    def original_shape(self) -> tuple[int, ...]:
-        """The array shape (slices, rows, columns) of the original image."""
-        return self.original.size[::-1]
-
     def grid(self) -> Grid:
         """The grid the crop itself must have."""
-        start = np.array([axis[0] for axis in reversed(self.box)])
-        direction = np.reshape(self.original.direction, (3, 3))
-        origin = np.array(self.original.origin) + direction @ (start * np.array(self.original.spacing))
-        size = tuple(stop - start for start, stop in reversed(self.box))
-        return Grid(size, self.original.spacing, tuple(origin), self.original.direction)
+        return self.original.part(self.box)
 
     def box_inside(self, box: Box) -> Box:
         """A box of the original in the crop's own indices, clipped to the crop.
@@ -80,7 +66,7 @@ def read_crops(path: str | os.PathLike) -> dict[str, Crop]:
     """
     path = Path(path) / CROPS_FILE if Path(path).is_dir() else Path(path)
     if not path.is_file():
-        raise UserError(f"no crops at {path}; --uncrop takes the {CROPS_FILE} of the converted dataset")
+        raise UserError(f"no crops at {path}; `uncrop` takes the {CROPS_FILE} of the converted dataset")
     try:
         return crops_from_records(json.loads(path.read_text(encoding="utf-8-sig"))["cases"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -112,35 +98,29 @@ def check_crop(mask: Mask, crop: Crop) -> None:
     Raises:
         UserError: its size, or its place in physical space, is another.
     """
-    found, expected = grid_of(mask.header), crop.grid()
+    found, expected = mask.grid, crop.grid()
     if found.size != expected.size:
         raise UserError(
-            f"its mask has {'×'.join(map(str, found.size))} voxels, the recorded crop "
-            f"{'×'.join(map(str, expected.size))}; "
-            "it was predicted on another image"
+            f"its mask has {size_text(found.size)} voxels, the recorded crop {size_text(expected.size)}; it was "
+            "predicted on another image"
         )
-    distance = np.linalg.norm(found.corners() - expected.corners(), axis=1).max() / min(expected.spacing)
-    if distance > _SAME_PLACE_VOXELS:
+    distance = displacement(expected, found)
+    if distance > SAME_GRID:
         raise UserError(
             f"its mask lies {distance:.3g} voxels from the recorded crop; it was predicted on another image"
         )
 
 
-def paste_back(mask: Mask, array: np.ndarray, crop: Crop) -> Mask:
+def paste_back(array: np.ndarray, crop: Crop) -> Mask:
     """A mask of the crop as a mask of the original image, 0 outside the crop.
 
     Args:
-        mask: the mask read from the crop.
         array: its voxels (after post-processing), of the crop's array shape.
         crop: where the crop lies.
 
     Returns:
         A mask with size, spacing, origin and direction of the original.
     """
-    pasted = np.zeros(crop.original_shape, dtype=array.dtype)
+    pasted = np.zeros(crop.original.shape, dtype=array.dtype)
     pasted[as_slices(crop.box)] = array
-    header = sitk.Image(crop.original.size, mask.header.GetPixelID())
-    header.SetSpacing(crop.original.spacing)
-    header.SetOrigin(crop.original.origin)
-    header.SetDirection(crop.original.direction)
-    return Mask(pasted, tuple(reversed(crop.original.spacing)), header, as_stored=False)
+    return new_mask(pasted, crop.original)

@@ -13,7 +13,8 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv, write_json
-from nnunet_fair.masks.mask_files import case_id_of, read_mask
+from nnunet_fair.masks.endings import case_id_of
+from nnunet_fair.masks.reading import read_mask
 from nnunet_fair.postprocessing.postprocess_folder import FolderSummary, postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 from nnunet_fair.prediction.model import TrainedModel

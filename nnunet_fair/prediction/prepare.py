@@ -15,7 +15,7 @@ from nnunet_fair.dataset_conversion.layout import discover_cases
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings
 from nnunet_fair.dataset_conversion.run import convert_tasks
 from nnunet_fair.errors import UserError
-from nnunet_fair.postprocessing.breast_boxes import Boxes
+from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.postprocessing.uncrop import Crop, crops_from_records
 
 

@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.boxes import BOXES_FILE
-from nnunet_fair.masks.mask_files import case_id_of
+from nnunet_fair.masks.breast_boxes import BOXES_FILE
+from nnunet_fair.masks.endings import case_and_channel, case_id_of
 from nnunet_fair.metadata.fair_cases import FAIR_CASES, read_fair_cases
 from nnunet_fair.paths import PREPROCESSED, RAW, RESULTS
 from nnunet_fair.subgroups.disclosure import MIN_CASES
@@ -145,7 +145,8 @@ def _from_images(root: Path) -> Iterator[str]:
         for file in (root / part).iterdir() if (root / part).is_dir() else ():
             case_id = case_id_of(file)
             if case_id:
-                yield re.sub(r"_\d{4}$", "", case_id) if part.startswith("images") else case_id
+                image = case_and_channel(file) if part.startswith("images") else None
+                yield image[0] if image else case_id
 
 
 def _from_boxes(path: Path) -> Iterator[str]:

@@ -13,16 +13,14 @@ from hypothesis import strategies as st
 
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.checks import (
-    Grid,
     check_file,
     check_label,
-    grid_displacement,
-    grid_of,
     needs_repair,
     read_grid,
     read_image,
 )
 from nnunet_fair.dataset_conversion.findings import CaseProblem, Finding
+from nnunet_fair.masks.grid import Grid
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Grid((11, 21, 5), (0.5, 0.5, 2.0), (-10.0, 0.0, 30.0), IDENTITY)
@@ -39,29 +37,6 @@ def image(tmp_path: Path) -> Path:
     array = np.random.default_rng(0).integers(0, 1000, (6, 20, 20)).astype(np.int16)
     sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
     return path
-
-
-def test_corners_agree_with_itk() -> None:
-    image = sitk.Image(3, 4, 5, sitk.sitkUInt8)
-    image.SetSpacing((0.5, 0.6, 2))
-    image.SetOrigin((1, 2, 3))
-    image.SetDirection((0, 0, 1, 1, 0, 0, 0, -1, 0))
-    expected = [image.TransformIndexToPhysicalPoint((x, y, z)) for x in (0, 2) for y in (0, 3) for z in (0, 4)]
-    np.testing.assert_allclose(grid_of(image).corners(), expected)
-
-
-@pytest.mark.parametrize(
-    ("change", "voxels"),
-    [
-        ({}, 0),
-        ({"origin": (-10.0, 0.3, 30.4)}, 1.0),  # 0.5 mm are one voxel of the smallest edge
-        ({"spacing": (0.5, 0.5, 2.25)}, 2.0),  # 4 steps of 0.25 mm
-        ({"direction": rotated(0.002)}, np.hypot(5, 10) * 2 * np.sin(0.001) / 0.5),  # the corner 5 and 10 mm away
-    ],
-    ids=["same", "origin", "spacing", "direction"],
-)
-def test_displacement_by_hand(change: dict, voxels: float) -> None:
-    assert grid_displacement(GRID, replace(GRID, **change)) == pytest.approx(voxels)
 
 
 @pytest.mark.parametrize(

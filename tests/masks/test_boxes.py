@@ -1,51 +1,16 @@
-"""The breast box: its axes, clipping and margin."""
+"""Boxes of voxels: clipping, margin, what surrounds a mask."""
 
-import json
-from pathlib import Path
-
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 
-from nnunet_fair.masks.boxes import BoxError, boxes_document, clip_box, grow_box, read_box
+from nnunet_fair.errors import UserError
+from nnunet_fair.masks.boxes import BoxError, bounding_box, clip_box, fit_box, grow_box
 
-COORDINATES = {"x_min": 1, "x_max": 2, "y_min": 3, "y_max": 40, "z_min": 5, "z_max": 600}
-
-
-def write(path: Path, content: object) -> Path:
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def test_x_is_the_slice_axis_of_the_array(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.json", {"primary_lesion": {"breast_coordinates": COORDINATES}})
-    assert read_box(path) == ((1, 2), (3, 40), (5, 600))
-
-
-def test_whole_numbers_written_as_floats_are_accepted(tmp_path: Path) -> None:
-    floats = {key: float(value) for key, value in COORDINATES.items()}
-    path = write(tmp_path / "a.json", {"primary_lesion": {"breast_coordinates": floats}})
-    assert read_box(path) == ((1, 2), (3, 40), (5, 600))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "not json",
-        {},
-        {"primary_lesion": None},
-        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": None}}},
-        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": 1.5}}},
-        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": float("nan")}}},
-        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_max": float("inf")}}},
-        [COORDINATES],
-        {"primary_lesion": {"breast_coordinates": {k: v for k, v in COORDINATES.items() if k != "z_max"}}},
-    ],
-    ids=["no json", "empty", "null", "missing value", "fraction", "NaN", "infinity", "list", "missing key"],
-)
-def test_an_unusable_box_says_so(tmp_path: Path, content: object) -> None:
-    with pytest.raises(BoxError, match=r"a\.json"):
-        read_box(write(tmp_path / "a.json", content))
+BOX = ((1, 4), (10, 30), (5, 6))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +56,34 @@ def test_a_grown_box_contains_the_margin_or_touches_the_border(box, margin, spac
         assert high == n or (high - stop) * size >= margin - 1e-6
 
 
-def test_the_document_sorts_cases_and_names_its_axes() -> None:
-    document = boxes_document({"B": ((0, 1), (2, 3), (4, 5)), "A": ((6, 7), (8, 9), (10, 11))})
-    assert list(document["boxes"].items()) == [("A", [[6, 7], [8, 9], [10, 11]]), ("B", [[0, 1], [2, 3], [4, 5]])]
-    assert document["axes"] == "array (slice, row, column) of SimpleITK.GetArrayFromImage, half-open"
+@given(arrays(bool, st.tuples(*[st.integers(1, 6)] * 3)))
+def test_bounds_agree_with_scipy(mask):
+    found = ndimage.find_objects(mask.astype(int))
+    assert bounding_box(mask) == (found[0] if found else None)
+
+
+def test_the_box_around_two_masks_with_a_margin_ends_where_the_image_ends():
+    first, second = np.zeros((2, 6, 9), np.uint8)
+    first[0, 3], second[4, 7] = 2, 1
+    assert bounding_box(first, second) == (slice(0, 5), slice(3, 8))
+    assert bounding_box(first, second, margin=1) == (slice(0, 6), slice(2, 9))
+    assert bounding_box(np.zeros((2, 2)), margin=1) is None
+
+
+@pytest.mark.parametrize(
+    ("margin", "expected"),
+    [
+        (0, BOX),
+        (2.5, ((0, 5), (6, 34), (1, 8))),  # 1 slice of 2.5 mm; ceil(2.5 / 0.7) = 4 rows and columns, 8 columns in all
+        (0.7, ((0, 5), (9, 31), (4, 7))),
+        (0.71, ((0, 5), (8, 32), (3, 8))),
+    ],
+)
+def test_margin_covers_whole_voxels_inside_the_image(margin, expected):
+    assert fit_box(BOX, margin, (2.5, 0.7, 0.7), (9, 40, 8)) == (expected, False)
+
+
+def test_a_box_that_exceeds_the_image_is_clipped():
+    assert fit_box(((-1, 3), (0, 9), (2, 5)), 0, (1, 1, 1), (3, 8, 5)) == (((0, 3), (0, 8), (2, 5)), True)
+    with pytest.raises(UserError, match="no voxel inside the image"):
+        fit_box(((3, 5), (0, 8), (0, 5)), 0, (1, 1, 1), (3, 8, 5))

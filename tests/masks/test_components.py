@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from nnunet_fair.masks.components import Piece, foreground_bounds, foreground_windows, voxels_for_volume
+from nnunet_fair.masks.components import Piece, foreground_windows, voxels_for_volume
 from nnunet_fair.masks.components import filter_components as filter_pieces
 
 MASKS = arrays(bool, st.tuples(*[st.integers(1, 6)] * 3))
@@ -60,13 +60,6 @@ def test_of_equal_components_the_first_in_the_array_stays():
 def test_a_whole_volume_and_none():
     assert filter_components(np.ones((2, 3, 4), bool), keep=1).all()
     assert not filter_components(np.zeros((2, 3, 4), bool), keep=1).any()
-
-
-@settings(max_examples=100, deadline=None)
-@given(MASKS)
-def test_bounds_agree_with_scipy(mask):
-    found = ndimage.find_objects(mask.astype(int))
-    assert foreground_bounds(mask) == (found[0] if found else None)
 
 
 @pytest.mark.parametrize(

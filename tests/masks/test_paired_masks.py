@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_fair.masks.paired_masks import CaseProblemError, read_masks
+from nnunet_fair.masks.paired_masks import read_masks
+from nnunet_fair.masks.reading import CaseProblemError
 
 LESION = np.zeros((5, 8, 9), np.uint8)
 LESION[1:4, 2:6, 3:7] = 1
@@ -77,7 +78,7 @@ def test_named_labels_are_the_foreground(tmp_path, save_mask, labels, n_voxels):
 
 def test_unexpected_labels_are_refused(tmp_path, save_mask):
     path = save_mask(LESION * 255, tmp_path / "r.nii.gz")
-    with pytest.raises(CaseProblemError, match=r"values 0, 255 where 0 and 1 are expected; .*--labels"):
+    with pytest.raises(CaseProblemError, match=r"values 0, 255 where 0 and 1 are expected; name the labels"):
         read_masks(path, None)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.pairing import find_labels, pair_cases
+from nnunet_fair.masks.endings import list_masks
+from nnunet_fair.masks.pairing import pair_cases
 
 
 def _touch(folder: Path, *names: str) -> Path:
@@ -17,18 +18,18 @@ def _touch(folder: Path, *names: str) -> Path:
 
 def test_labels_are_found_by_ending(tmp_path):
     names = ("b.v2.nii.gz", "a.png", ".hidden.nii.gz", "dataset.json", "plans.json", "c.npz")
-    found = find_labels(_touch(tmp_path, *names))
+    found = list_masks(_touch(tmp_path, *names))
     assert list(found) == ["a", "b.v2"]
 
 
 def test_two_files_of_one_case_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"case 'a' has two files"):
-        find_labels(_touch(tmp_path, "a.nii.gz", "a.nrrd"))
+        list_masks(_touch(tmp_path, "a.nii.gz", "a.nrrd"))
 
 
 def test_no_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
-        find_labels(tmp_path / "nowhere")
+        list_masks(tmp_path / "nowhere")
 
 
 def test_cases_are_paired_whatever_the_case_of_letters():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnunet_fair.postprocessing.breast_boxes import Boxes
+from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 

@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
-from nnunet_fair.postprocessing.breast_boxes import Boxes
+from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.postprocessing.postprocess_folder import TABLE_COLUMNS, postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings, read_settings
 
@@ -98,7 +98,7 @@ def test_masks_are_replaced_only_when_asked(tmp_path, cohort):
     out.mkdir()
     (out / "A_04.nii.gz").write_bytes(b"from an earlier run")
     (out / "notes.txt").write_text("kept")
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="`overwrite` replaces them"):
         postprocess_folder(cohort, out, PostprocessingSettings())
     assert sorted(file.name for file in out.iterdir()) == ["A_04.nii.gz", "notes.txt"]
     postprocess_folder(cohort, out, PostprocessingSettings(), overwrite=True)
@@ -110,8 +110,8 @@ def test_masks_are_replaced_only_when_asked(tmp_path, cohort):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (PostprocessingSettings(box=True), "--boxes"),
-        (PostprocessingSettings(on_empty="lower-threshold"), "--probabilities"),
+        (PostprocessingSettings(box=True), "give the `boxes`"),
+        (PostprocessingSettings(on_empty="lower-threshold"), "as `probabilities`"),
     ],
 )
 def test_what_the_settings_need_must_be_given(tmp_path, cohort, settings, message):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.mask_files import apply_patches
+from nnunet_fair.masks.writing import apply_patches
 from nnunet_fair.postprocessing.postprocess_mask import postprocess_mask as patches_of
 from nnunet_fair.postprocessing.probabilities import LabelSet, Probabilities, label_set_from_dataset
 from nnunet_fair.postprocessing.settings import PostprocessingSettings

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from nnunet_fair.dataset_conversion.crop import crop_image, crop_record, crops_document
 from nnunet_fair.errors import UserError
-from nnunet_fair.postprocessing.breast_boxes import Boxes
+from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 from nnunet_fair.postprocessing.uncrop import read_crops
@@ -94,7 +94,7 @@ def test_a_crop_outside_its_image_is_refused(tmp_path, cropped):
 
 
 def test_crops_are_needed_to_paste_back(tmp_path, cropped):
-    with pytest.raises(UserError, match="--uncrop"):
+    with pytest.raises(UserError, match="as `crops`"):
         postprocess_folder(tmp_path / "pred", tmp_path / "out", PostprocessingSettings(uncrop=True))
     with pytest.raises(UserError, match="no crops at"):
         read_crops(tmp_path / "pred")

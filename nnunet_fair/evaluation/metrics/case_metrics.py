@@ -81,7 +81,7 @@ def case_metrics(
         raise ValueError(f"shapes {reference.shape} and {prediction.shape} with spacing {spacing} do not fit together")
     if reference.dtype != bool or prediction.dtype != bool:
         raise ValueError(f"expected bool masks, found {reference.dtype} and {prediction.dtype}")
-    box = bounding_box(reference, prediction) or tuple(slice(0, 1) for _ in spacing)
+    box = bounding_box(reference, prediction, margin=1) or tuple(slice(0, 1) for _ in spacing)
     reference, prediction = reference[box], prediction[box]
 
     n_reference, n_prediction = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))

@@ -14,8 +14,9 @@ from tqdm import tqdm
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.case_metrics import CaseMetrics, case_metrics
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
-from nnunet_fair.masks.paired_masks import CaseProblemError, read_masks
+from nnunet_fair.masks.paired_masks import read_masks
 from nnunet_fair.masks.pairing import CasePair
+from nnunet_fair.masks.reading import CaseProblemError
 
 SCORED = "scored"
 MISSING_PREDICTION = "missing prediction"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import io
 import sys
 from collections.abc import Sequence
@@ -20,8 +19,10 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.reports.figures import ORANGE, SKY
 from nnunet_fair.evaluation.reports.options import OverlayOptions
-from nnunet_fair.masks.paired_masks import CaseProblemError, corner_distance, foreground, read_image, same_grid
-from nnunet_fair.masks.pairing import FILE_ENDINGS
+from nnunet_fair.masks.endings import list_images
+from nnunet_fair.masks.grid import SAME_PLACE, Grid, displacement
+from nnunet_fair.masks.paired_masks import foreground, same_grid
+from nnunet_fair.masks.reading import CaseProblemError, read_mask, read_picture, to_itk
 
 CONTEXT_MM = 15.0  # of image around the masks
 LEAST_WIDTH_MM = 50.0
@@ -37,7 +38,7 @@ def check_overlay_options(options: OverlayOptions) -> None:
         return
     if not options.images.is_dir():
         raise UserError(f"there is no folder of images {options.images}")
-    if not any(_channel_of(path) is not None for path in options.images.iterdir()):
+    if not list_images(options.images):
         raise UserError(f"{options.images} holds no image named as nnU-Net's (CASE_0000.nii.gz)")
 
 
@@ -45,10 +46,7 @@ def find_channel(case_id: str, options: OverlayOptions) -> Path | None:
     """The image of a case to draw; None where there is no folder or no such image."""
     if options.images is None:
         return None
-    channels: dict[int, Path] = {}
-    for ending in FILE_ENDINGS:
-        for path in options.images.glob(f"{glob.escape(case_id)}_[0-9][0-9][0-9][0-9]{ending}"):
-            channels[int(path.name[len(case_id) + 1 : len(case_id) + 5])] = path
+    channels = list_images(options.images).get(case_id, {})
     if options.channel is not None:
         return channels.get(options.channel)
     return channels.get(1, channels.get(0))
@@ -93,17 +91,17 @@ def overlay_picture(
     Raises:
         CaseProblemError: a file cannot be read.
     """
-    reference = read_image(reference_path)
-    masks = [foreground(sitk.GetArrayFromImage(reference), scoring.labels, reference_path)]
+    reference = read_mask(reference_path)
+    masks = [foreground(reference, scoring.labels, reference_path)]
     for contour in contours:
         if contour.path is None:
             masks.append(np.zeros_like(masks[0]))
         else:
-            prediction = same_grid(reference, read_image(contour.path), contour.path, resample=scoring.resample)
-            masks.append(foreground(sitk.GetArrayFromImage(prediction), scoring.labels, contour.path))
-    spacing = tuple(reversed(reference.GetSpacing()))
+            prediction = same_grid(reference, read_mask(contour.path), contour.path, resample=scoring.resample)
+            masks.append(foreground(prediction, scoring.labels, contour.path))
+    spacing = tuple(reversed(reference.grid.spacing))
     path = find_channel(case_id, options)
-    image = None if path is None else _image_array(path, reference)
+    image = None if path is None else _image_array(path, reference.grid)
     title = ""
     if masks[0].ndim == 3:
         chosen = next((mask for mask in masks if mask.any()), masks[0])
@@ -170,25 +168,16 @@ def overlay_or_nothing(
         return None
 
 
-def _channel_of(path: Path) -> int | None:
-    """The channel number in a file's name as nnU-Net writes it."""
-    stem = next((path.name[: -len(e)] for e in FILE_ENDINGS if path.name.lower().endswith(e)), None)
-    digits = stem[-4:] if stem and len(stem) > 5 and stem[-5] == "_" else ""
-    return int(digits) if len(digits) == 4 and digits.isdecimal() else None
-
-
-def _image_array(path: Path, reference: sitk.Image) -> np.ndarray:
-    """The image on the reference's grid as a grey array; colour is averaged."""
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise CaseProblemError(f"{path} cannot be read as an image") from error
-    if image.GetSize() != reference.GetSize() or corner_distance(reference, image) > 0.5:
-        if image.GetDimension() != reference.GetDimension() or image.GetNumberOfComponentsPerPixel() > 1:
-            raise CaseProblemError(f"{path} is not on the grid of its labels")
-        image = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
-    array = sitk.GetArrayFromImage(image).astype(np.float32)
-    return array.mean(axis=-1) if image.GetNumberOfComponentsPerPixel() > 1 else array
+def _image_array(path: Path, grid: Grid) -> np.ndarray:
+    """The image on the grid of the masks, as a grey float32 array."""
+    array, found = read_picture(path)
+    if found.size == grid.size and displacement(grid, found) <= SAME_PLACE:
+        return array
+    if len(found.size) != len(grid.size):
+        raise CaseProblemError(f"{path} is not on the grid of its labels")
+    target = to_itk(np.zeros(grid.shape, np.uint8), grid)
+    moved = sitk.Resample(to_itk(array, found), target, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
+    return sitk.GetArrayFromImage(moved)
 
 
 def _window(masks: list[np.ndarray], spacing: tuple[float, ...]) -> tuple[slice, slice]:

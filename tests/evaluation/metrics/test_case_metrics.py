@@ -127,7 +127,7 @@ def test_lesions_of_a_line_of_voxels():
     ids=["inside", "at the rim", "empty"],
 )
 def test_bounding_box_has_one_voxel_around(mask, expected):
-    box = bounding_box(mask, EMPTY)
+    box = bounding_box(mask, EMPTY, margin=1)
     assert box == expected
     if box is not None:
         assert mask[box].sum() == mask.sum()

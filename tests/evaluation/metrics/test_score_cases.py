@@ -5,14 +5,15 @@ import pytest
 
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import METRICS, NOT_SCORED, score_cases
-from nnunet_fair.masks.pairing import find_labels, pair_cases
+from nnunet_fair.masks.endings import list_masks
+from nnunet_fair.masks.pairing import pair_cases
 
 
 @pytest.fixture
 def pairs(cohort):
     (cohort / "pred" / "CASE_003.nii.gz").write_bytes(b"broken")
     (cohort / "pred" / "CASE_007.nii.gz").unlink()
-    return pair_cases(find_labels(cohort / "labels"), find_labels(cohort / "pred")).pairs
+    return pair_cases(list_masks(cohort / "labels"), list_masks(cohort / "pred")).pairs
 
 
 def test_two_processes_give_the_same_table(pairs):

@@ -18,7 +18,7 @@ from nnunet_fair.evaluation.reports.overlays import (
     find_channel,
     overlay_picture,
 )
-from nnunet_fair.masks.paired_masks import CaseProblemError
+from nnunet_fair.masks.reading import CaseProblemError
 
 LESION = np.zeros((6, 80, 80), np.uint8)
 LESION[1:5, 20:40, 20:40] = 1

@@ -1,11 +1,14 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.postprocessing.breast_boxes import Boxes, fit_box, read_boxes
+from nnunet_fair.masks.boxes import BoxError
+from nnunet_fair.masks.breast_boxes import Boxes, boxes_document, read_box, read_boxes
 
 BOX = ((1, 4), (10, 30), (5, 6))
+COORDINATES = {"x_min": 1, "x_max": 2, "y_min": 3, "y_max": 40, "z_min": 5, "z_max": 600}
 
 
 def test_reads_the_file_convert_writes(tmp_path):
@@ -71,20 +74,43 @@ def test_two_ids_that_differ_in_case_only_are_ambiguous():
         boxes.of("case_a")
 
 
+def write(path: Path, content: object) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_x_is_the_slice_axis_of_the_array(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", {"primary_lesion": {"breast_coordinates": COORDINATES}})
+    assert read_box(path) == ((1, 2), (3, 40), (5, 600))
+
+
+def test_whole_numbers_written_as_floats_are_accepted(tmp_path: Path) -> None:
+    floats = {key: float(value) for key, value in COORDINATES.items()}
+    path = write(tmp_path / "a.json", {"primary_lesion": {"breast_coordinates": floats}})
+    assert read_box(path) == ((1, 2), (3, 40), (5, 600))
+
+
 @pytest.mark.parametrize(
-    ("margin", "expected"),
+    "content",
     [
-        (0, BOX),
-        (2.5, ((0, 5), (6, 34), (1, 8))),  # 1 slice of 2.5 mm; ceil(2.5 / 0.7) = 4 rows and columns, 8 columns in all
-        (0.7, ((0, 5), (9, 31), (4, 7))),
-        (0.71, ((0, 5), (8, 32), (3, 8))),
+        "not json",
+        {},
+        {"primary_lesion": None},
+        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": None}}},
+        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": 1.5}}},
+        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_min": float("nan")}}},
+        {"primary_lesion": {"breast_coordinates": {**COORDINATES, "x_max": float("inf")}}},
+        [COORDINATES],
+        {"primary_lesion": {"breast_coordinates": {k: v for k, v in COORDINATES.items() if k != "z_max"}}},
     ],
+    ids=["no json", "empty", "null", "missing value", "fraction", "NaN", "infinity", "list", "missing key"],
 )
-def test_margin_covers_whole_voxels_inside_the_image(margin, expected):
-    assert fit_box(BOX, margin, (2.5, 0.7, 0.7), (9, 40, 8)) == (expected, False)
+def test_an_unusable_box_says_so(tmp_path: Path, content: object) -> None:
+    with pytest.raises(BoxError, match=r"a\.json"):
+        read_box(write(tmp_path / "a.json", content))
 
 
-def test_a_box_that_exceeds_the_image_is_clipped():
-    assert fit_box(((-1, 3), (0, 9), (2, 5)), 0, (1, 1, 1), (3, 8, 5)) == (((0, 3), (0, 8), (2, 5)), True)
-    with pytest.raises(UserError, match="no voxel inside the image"):
-        fit_box(((3, 5), (0, 8), (0, 5)), 0, (1, 1, 1), (3, 8, 5))
+def test_the_document_sorts_cases_and_names_its_axes() -> None:
+    document = boxes_document({"B": ((0, 1), (2, 3), (4, 5)), "A": ((6, 7), (8, 9), (10, 11))})
+    assert list(document["boxes"].items()) == [("A", [[6, 7], [8, 9], [10, 11]]), ("B", [[0, 1], [2, 3], [4, 5]])]
+    assert document["axes"] == "array (slice, row, column) of SimpleITK.GetArrayFromImage, half-open"

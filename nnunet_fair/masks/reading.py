@@ -1,0 +1,247 @@
+"""The one reader of mask and image files: whole, single-channel, whole numbers, with their grid, as nnU-Net reads them.
+
+The message of a file that cannot be read names its cause: cut short, no image, several channels, not 2D or 3D, values
+that are no labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.masks.complete import GIPL_HEADER, is_complete, picture_is_complete
+from nnunet_fair.masks.components import foreground_windows
+from nnunet_fair.masks.endings import file_ending
+from nnunet_fair.masks.grid import Grid, grid_of, set_grid
+from nnunet_fair.masks.readers import NIBABEL, SIMPLE_ITK, nnunet_reader, reader_names
+
+_NOT_ORTHONORMAL = "orthonormal"  # the word in ITK's message on a NIfTI file whose axes are not at right angles
+
+
+class CaseProblemError(UserError):
+    """What is wrong with one case's files; the run goes on without it."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A segmentation with its geometry.
+
+    Attributes:
+        array: integer array of shape (slices, rows, columns); a 2D image has one slice.
+        grid: where its voxels lie, 2D for a 2D image.
+        reader: the name of nnU-Net's reader it was read with, and is written with.
+        as_stored: whether the voxels are those of the file, in its own type.
+        image: the image as SimpleITK read it, with the header's fields, where that is the reader; else None.
+        properties: what nnU-Net's other readers hand to their writer.
+    """
+
+    array: np.ndarray
+    grid: Grid
+    reader: str
+    as_stored: bool
+    image: sitk.Image | None = None
+    properties: dict[str, Any] | None = None
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size in mm, in array order (slice, row, column); 1 for the slice of a 2D image."""
+        sizes = tuple(float(size) for size in reversed(self.grid.spacing))
+        return sizes if len(sizes) == 3 else (1.0, *sizes)  # type: ignore[return-value]
+
+    @property
+    def values(self) -> np.ndarray:
+        """The voxels in the image's own number of dimensions: (slices, rows, columns) or (rows, columns)."""
+        return self.array if len(self.grid.size) == 3 else self.array[0]
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of one voxel in mm³; area in mm² of a 2D image."""
+        return float(np.prod(self.spacing))
+
+    def foreground_labels(self) -> tuple[int, ...]:
+        """The labels above 0 that occur, ascending."""
+        windows = foreground_windows(self.array)
+        return tuple(sorted({int(label) for window in windows for label in np.unique(self.array[window]) if label}))
+
+
+def read_mask(path: str | Path) -> Mask:
+    """Read a segmentation.
+
+    Args:
+        path: a 2D or 3D image with whole-number values of 0 or more. Floating-point files with whole numbers are taken,
+            as uint8 where they fit, else uint16.
+
+    Raises:
+        CaseProblemError: the file cannot be read, is cut short, or is no segmentation; the message names it.
+    """
+    path = Path(path)
+    loaded = _load(path, is_label=True)
+    n_channels, n_dims = loaded.n_channels, len(loaded.grid.size)
+    if n_channels != 1:
+        raise CaseProblemError(
+            f"{path} has {n_channels} channels where a label image has one; save the labels as single-channel integers"
+        )
+    array = _whole_numbers(loaded.array, path)
+    is_stored = array is loaded.array or loaded.reader != SIMPLE_ITK
+    return Mask(
+        array[None] if n_dims == 2 else array, loaded.grid, loaded.reader, is_stored, loaded.image, loaded.properties
+    )
+
+
+def read_picture(path: str | Path) -> tuple[np.ndarray, Grid]:
+    """Read one channel of a case's image, to look at it.
+
+    Args:
+        path: the image; colours are averaged.
+
+    Returns:
+        Float32 array of shape (slices, rows, columns) or (rows, columns), and its grid.
+
+    Raises:
+        CaseProblemError: the file cannot be read.
+    """
+    loaded = _load(Path(path), is_label=False)
+    array = loaded.array.astype(np.float32)
+    return (array.mean(axis=-1) if loaded.n_channels > 1 else array), loaded.grid
+
+
+def to_itk(array: np.ndarray, grid: Grid) -> sitk.Image:
+    """An array at its place in space.
+
+    Args:
+        array: shape (slices, rows, columns), or (rows, columns); (1, rows, columns) for a 2D grid.
+        grid: its grid.
+    """
+    image = sitk.GetImageFromArray(array[0] if array.ndim > len(grid.size) else array)
+    set_grid(image, grid)
+    return image
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What a reader gave: voxels of shape (slices, rows, columns) or (rows, columns), colour channels last."""
+
+    array: np.ndarray
+    grid: Grid
+    reader: str
+    n_channels: int
+    image: sitk.Image | None = None
+    properties: dict[str, Any] | None = None
+
+
+def _load(path: Path, *, is_label: bool) -> _Loaded:
+    if not path.is_file():
+        raise CaseProblemError(f"{path} cannot be read: there is no such file")
+    reasons = []
+    for name in reader_names(path):
+        try:
+            return _with_itk(path) if name == SIMPLE_ITK else _with_nnunet(path, name, is_label)
+        except _NotReadableError as error:
+            reasons.append(error)
+    # The reader nnU-Net prefers tells most, save where ITK only says that it leaves skewed axes to another one.
+    telling = [reason for reason in reasons if _NOT_ORTHONORMAL not in str(reason)] or reasons
+    raise CaseProblemError(
+        f"{path} cannot be read; the file is cut short, damaged or no image ({telling[0]})"
+    ) from telling[0]
+
+
+class _NotReadableError(Exception):
+    """One reader cannot read the file; the message says why."""
+
+
+def _with_itk(path: Path) -> _Loaded:
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise _NotReadableError(_last_line(error)) from error
+    if image.GetDimension() not in (2, 3):
+        raise CaseProblemError(f"{path} is {image.GetDimension()}-dimensional; images and masks are 2D or 3D")
+    if _is_nifti(path):
+        header = {key: float(image.GetMetaData(key)) for key in ("vox_offset", "bitpix")}
+        n_values = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+        _check_complete(path, int(header["vox_offset"]) + n_values * int(header["bitpix"]) // 8)
+    array = sitk.GetArrayViewFromImage(image)
+    if (file_ending(path) or "").lower() == ".gipl":
+        _check_complete(path, GIPL_HEADER + array.nbytes)
+    return _Loaded(array, grid_of(image), SIMPLE_ITK, image.GetNumberOfComponentsPerPixel(), image)
+
+
+def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
+    """Read with one of nnU-Net's other readers."""
+    if name == NIBABEL:
+        _check_nibabel(path)
+    elif not picture_is_complete(path):
+        raise CaseProblemError(f"{path} is cut short: its last part is missing")
+    reader = nnunet_reader(name)
+    try:
+        array, properties = reader.read_seg(str(path)) if is_label else reader.read_images((str(path),))
+    except Exception as error:  # they raise whatever the library below them does, assertions and SyntaxError included
+        raise _NotReadableError(_last_line(error)) from error
+    # (channels, slices, rows, columns); spacing in the order of the array
+    n_channels, spacing = len(array), tuple(float(size) for size in properties["spacing"])
+    if name == NIBABEL:
+        grid = _nibabel_grid(array.shape[1:], spacing, properties["nibabel_stuff"]["original_affine"])
+    else:
+        n_dims = 2 if array.shape[1] == 1 and spacing[0] == 999 else 3
+        size, steps = array.shape[1:][::-1][:n_dims], spacing[::-1][:n_dims]
+        grid = Grid(size, steps, (0.0,) * n_dims, tuple(np.eye(n_dims).ravel().tolist()))
+    planes = array[:, 0] if len(grid.size) == 2 else array
+    values = planes[0] if n_channels == 1 else np.moveaxis(planes, 0, -1)
+    return _Loaded(values, grid, name, n_channels, None, properties)
+
+
+def _check_nibabel(path: Path) -> None:
+    """Refuse a NIfTI file that is cut short, by its own header: the reader's message would not say so."""
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        proxy = nibabel.load(path).dataobj
+        n_bytes = int(proxy.offset) + int(np.prod(proxy.shape, dtype=np.int64)) * proxy.dtype.itemsize
+    except (OSError, EOFError, OverflowError, ValueError, ImageFileError, HeaderDataError) as error:
+        raise _NotReadableError(_last_line(error)) from error
+    _check_complete(path, n_bytes)
+
+
+def _check_complete(path: Path, n_bytes: int) -> None:
+    if not is_complete(path, n_bytes):
+        raise CaseProblemError(f"{path} is cut short: its header asks for {n_bytes} bytes (decompressed)")
+
+
+def _nibabel_grid(shape: tuple[int, ...], spacing: tuple[float, ...], affine: np.ndarray) -> Grid:
+    """The grid behind a NIfTI affine, which counts from right to left and back to front where ITK does the reverse."""
+    turned = np.diag([-1.0, -1.0, 1.0]) @ np.asarray(affine, dtype=float)[:3]
+    sizes = spacing[::-1]
+    direction = turned[:, :3] / np.array(sizes)
+    return Grid(
+        tuple(int(size) for size in shape[::-1]),
+        sizes,
+        tuple(turned[:, 3].tolist()),
+        tuple(direction.ravel().tolist()),
+    )
+
+
+def _whole_numbers(array: np.ndarray, path: Path) -> np.ndarray:
+    if np.issubdtype(array.dtype, np.integer):
+        if np.issubdtype(array.dtype, np.signedinteger) and array.min() < 0:
+            raise CaseProblemError(f"{path}: expected labels of 0 or more, found {array.min()}")
+        return array
+    if not np.isfinite(array).all() or array.min() < 0 or (array != np.rint(array)).any():
+        raise CaseProblemError(f"{path}: expected a segmentation with whole numbers of 0 or more, found other values")
+    return array.astype(np.uint8 if array.max() <= 255 else np.uint16)
+
+
+def _is_nifti(path: Path) -> bool:
+    return (file_ending(path) or "").lower() in (".nii", ".nii.gz")
+
+
+def _last_line(error: BaseException) -> str:
+    """The line of an error that says why: ITK puts it last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].removeprefix("sitk::ERROR:").strip() if lines else type(error).__name__
