@@ -23,6 +23,7 @@ from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary, write_re
 from nnunet_fair.dataset_conversion.run import run_tasks
 from nnunet_fair.dataset_conversion.splits import strata
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"
@@ -35,6 +36,7 @@ class ConversionOptions:
     Attributes:
         settings: the recipe, the phases and the crop.
         table: the table of cases; None looks for it in the cohort's folder.
+        reading: how the table is to be read, where it does not speak for itself.
         segmentations: the folder below ``segmentations`` that labels come from.
         attributes: the attributes that ``fair_cases.csv`` gets.
         link: how files that need no change are placed.
@@ -48,6 +50,7 @@ class ConversionOptions:
 
     settings: RecipeSettings = field(default_factory=RecipeSettings)
     table: Path | None = None
+    reading: TableReading = field(default_factory=TableReading)
     segmentations: str = "expert"
     attributes: tuple[str, ...] = DEFAULT_ATTRIBUTES
     link: Link = "symlink"
@@ -106,6 +109,7 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
     cohort = read_cohort(
         root,
         table=options.table,
+        reading=options.reading,
         segmentations=options.segmentations,
         test_fraction=options.test_fraction,
         seed=options.seed,

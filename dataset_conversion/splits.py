@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,8 +13,11 @@ from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.case import Split
 from nnunet_fair.dataset_conversion.findings import Finding
 from nnunet_fair.errors import UserError
+from nnunet_fair.metadata.cells import clean_text
 from nnunet_fair.metadata.folds import stratified_folds
 from nnunet_fair.metadata.mama_mia import build_attributes
+from nnunet_fair.metadata.raw_table import HeaderSearch
+from nnunet_fair.metadata.text_table import read_text_table
 
 STRATIFY_BY = ("centre", "age", "menopause", "breast_density")
 _MAX_DENOMINATOR = 20  # test fractions are drawn as p of q stratified parts
@@ -35,19 +39,18 @@ def read_split_file(path: Path) -> dict[str, set[Split]]:
     Raises:
         UserError: the file cannot be read or lacks a column.
     """
-    try:
-        frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as CSV ({error})") from error
-    frame.columns = [column.strip() for column in frame.columns]
-    missing = [column for column in (TRAIN_COLUMN, TEST_COLUMN) if column not in frame.columns]
+    table = read_text_table(path, HeaderSearch((TRAIN_COLUMN, TEST_COLUMN)))
+    missing = [column for column in (TRAIN_COLUMN, TEST_COLUMN) if table.names.count(column) != 1]
     if missing:
-        raise UserError(f"{path} has no column {missing[0]!r}; found {', '.join(map(repr, frame.columns))}")
+        found = f"{', '.join(map(repr, table.names))}"
+        raise UserError(f"{path} has no column {missing[0]!r}, or has it twice; found {found}")
     parts: dict[str, set[Split]] = {}
-    for column, part in ((TRAIN_COLUMN, "Tr"), (TEST_COLUMN, "Ts")):
-        for cell in frame[column].dropna():
-            if cell.strip():
-                parts.setdefault(cell.strip().upper(), set()).add(part)
+    columns: tuple[tuple[str, Split], ...] = ((TRAIN_COLUMN, "Tr"), (TEST_COLUMN, "Ts"))
+    for column, part in columns:
+        position = table.names.index(column)
+        for _, cells in table.rows:
+            if case_id := clean_text(str(cells[position])):
+                parts.setdefault(case_id.upper(), set()).add(part)
     return parts
 
 
@@ -91,7 +94,7 @@ def draw_test_cases(groups: pd.DataFrame, fraction: float, seed: int) -> set[str
     return {case_id for part in parts[: share.numerator] for case_id in part["val"]}
 
 
-def same_cases(folds: object, case_ids: Collection[str]) -> bool:
+def same_cases(folds: Any, case_ids: Collection[str]) -> bool:
     """Whether a ``splits_final.json`` speaks of exactly these training cases in every fold."""
     try:
         return bool(folds) and all({*fold["train"], *fold["val"]} == set(case_ids) for fold in folds)

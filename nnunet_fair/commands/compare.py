@@ -16,6 +16,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     scoring_options,
     table_options,
 )
+from nnunet_fair.commands.table_arguments import add_table_arguments
 from nnunet_fair.evaluation.reports.options import CompareOptions
 
 __all__ = ["HELP", "OPTIONS", "add_arguments", "run"]
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-m", type=Path, metavar="TABLE", required=True, help="case metadata: fair_cases.csv or a raw table"
     )
     files.add_argument("-o", type=Path, metavar="OUT", required=True, help="folder to write to")
-    files.add_argument("--id-column", metavar="COLUMN", help="ID column of a raw table; found by name when not given")
+    add_table_arguments(parser)
     add_scoring_arguments(parser)
     add_analysis_arguments(parser)
     parser.add_argument(

@@ -6,7 +6,9 @@ import argparse
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
+from nnunet_fair.commands.table_arguments import add_table_arguments, table_reading
 from nnunet_fair.errors import UserError
 
 HELP = "convert a cohort in the MAMA-MIA layout to an nnU-Net dataset with case metadata, breast boxes and folds"
@@ -78,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folds", type=int, default=5, metavar="N", help="cross-validation folds (default: %(default)s)"
     )
     cases.add_argument("--seed", type=int, default=0, help="of folds and test cases (default: %(default)s)")
+    add_table_arguments(parser)
     parser.add_argument("-np", "--num-processes", type=int, metavar="N", help="processes (default: up to 8)")
     parser.add_argument("--overwrite", action="store_true", help="convert again what is there already")
     parser.add_argument("--allow-skips", action="store_true", help="exit with 0 although cases were skipped")
@@ -108,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
     options = ConversionOptions(
         settings=settings,
         table=args.table,
+        reading=table_reading(args),
         segmentations=args.segmentations,
         attributes=tuple(args.attributes or DEFAULT_ATTRIBUTES),
         link=args.link,
@@ -121,8 +125,10 @@ def run(args: argparse.Namespace) -> int:
     done = convert_cohort(args.input, f"Dataset{args.dataset:03d}_{args.name}", options)
     if done.n_resumed:
         print(f"{done.n_resumed} cases were done already by an earlier run")
-    if done.cohort.n_rows_without_id:
-        print(f"{done.cohort.n_rows_without_id} rows of the table carry no ID and were left out")
+    if done.cohort.case_table.n_without_id:
+        print(f"{done.cohort.case_table.n_without_id} rows of the table carry no ID and were left out")
+    for note in done.cohort.table_notes(options.attributes):
+        print(f"note: {note}")
     print(summary(done.results))
     print(f"Test cases: {done.cohort.split_source}")
     print("\n".join(coverage_lines(done.attributes)))
@@ -143,6 +149,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _phases(words: list[str]) -> tuple[int | str, ...]:
+def _phases(words: list[str]) -> tuple[int | Literal["last"], ...]:
     """``0 1 last`` as numbers and words."""
-    return tuple(int(word) if word.isdecimal() else word for word in words)
+    unknown = next((word for word in words if not word.isdecimal() and word != "last"), None)
+    if unknown is not None:
+        raise UserError(f"expected phases as numbers from 0 on or 'last', found {unknown!r}")
+    return tuple(int(word) if word.isdecimal() else "last" for word in words)

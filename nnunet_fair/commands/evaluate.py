@@ -18,6 +18,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     scoring_options,
     table_options,
 )
+from nnunet_fair.commands.table_arguments import add_table_arguments
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.reports.options import ReportOptions
 
@@ -44,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="case metadata: fair_cases.csv or a raw table (.csv, .tsv, .xlsx, .json)",
     )
     files.add_argument("-o", type=Path, metavar="OUT", help="folder to write to")
-    files.add_argument("--id-column", metavar="COLUMN", help="ID column of a raw table; found by name when not given")
     parser.add_argument(
         "--task",
         choices=("segmentation", "pcr"),
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts.add_argument("-num_parts", type=int, metavar="N", help="score one part of N only; then --merge")
     parts.add_argument("-part_id", type=int, metavar="K", help="the part to score, from 0")
     parts.add_argument("--merge", action="store_true", help="put the scored parts of OUT together and report")
+    add_table_arguments(parser)
     add_scoring_arguments(parser)
     add_analysis_arguments(parser)
     report = parser.add_argument_group("report")

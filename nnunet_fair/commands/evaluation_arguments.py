@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_fair.commands.table_arguments import table_reading
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
@@ -216,7 +217,8 @@ def table_options(args: argparse.Namespace) -> TableOptions:
         args.m,
         tuple(args.variables) if args.variables else None,
         tuple(args.attributes) if args.attributes else None,
-        args.id_column,
+        table_reading(args),
+        args.min_group,
     )
 
 

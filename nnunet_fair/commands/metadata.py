@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nnunet_fair.commands.table_arguments import add_table_arguments, table_reading
+
 HELP = "attach a patient table to an nnU-Net dataset: fair_cases.csv, coverage, stratified folds"
 
 
@@ -11,9 +13,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("-d", metavar="DATASET", required=True, help="dataset number or name")
     parser.add_argument("--table", metavar="FILE", required=True, help=".csv, .tsv, .xlsx or .json, one row a case")
-    parser.add_argument(
-        "--id-column", metavar="COLUMN", help="column of the case IDs; looked for by the usual names when left away"
-    )
     parser.add_argument(
         "--attributes",
         nargs="+",
@@ -37,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-group", type=int, default=5, metavar="N", help="report groups with fewer cases as too small (default 5)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace fair_cases.csv and splits_final.json")
+    add_table_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         args.d,
         args.table,
         args.attributes,
-        id_column=args.id_column,
+        reading=table_reading(args),
         unknown=args.unknown,
         stratify=args.stratify,
         patient_column=args.patient_column,

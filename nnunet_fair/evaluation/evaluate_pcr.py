@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from nnunet_fair.case_ids import match_cases
+from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.evaluate import CASES, REPORT, SCORES, SUBGROUPS, make_folder
 from nnunet_fair.evaluation.reports.page import render
@@ -20,6 +20,7 @@ from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
 from nnunet_fair.metadata.case_table import read_case_table
+from nnunet_fair.metadata.cells import as_number
 from nnunet_fair.subgroups.bootstrap import bootstrap_intervals
 
 TRUTH = "pcr"
@@ -64,7 +65,7 @@ def evaluate_pcr(
     Raises:
         UserError: a table lacks a column, holds other values, or the predictions are constant.
     """
-    known = read_case_table(table.path, table.id_column).frame
+    known = table.reading.read(table.path).frame
     if TRUTH not in known.columns:
         raise UserError(f"{table.path} has no column {TRUTH!r} with the outcome; it has {', '.join(known.columns)}")
     truth = _numbers(known[TRUTH], table.path, TRUTH).dropna() >= THRESHOLD
@@ -77,7 +78,7 @@ def evaluate_pcr(
             f"{predictions} has no column with predictions ({', '.join(PREDICTION_COLUMNS)}); found "
             f"{', '.join(predicted.columns)}"
         )
-    matches = match_cases(predicted.index, truth.index)
+    matches = match_rows(predicted.index, truth.index).rows
     if not matches:
         raise UserError(f"{predictions} has no prediction for a case of {table.path} with a known outcome")
     values = _numbers(predicted[column], predictions, column).reindex([matches.get(case) for case in truth.index])
@@ -145,8 +146,8 @@ def pcr_group_table(truth: pd.Series, prediction: pd.Series, memberships: list[G
 
 def _numbers(values: pd.Series, path: Path, column: str) -> pd.Series:
     """A column of 0/1, yes/no or probabilities as numbers; NaN where missing."""
-    words = values.map(lambda value: WORDS.get(value.strip().lower(), value) if isinstance(value, str) else value)
-    numbers = pd.to_numeric(words, errors="coerce")
+    words = [WORDS.get(value.lower(), value) if isinstance(value, str) else value for value in values]
+    numbers = pd.Series([as_number(word) for word in words], index=values.index, dtype=float)
     wrong = (values.notna() & numbers.isna()) | (numbers < 0) | (numbers > 1)
     if wrong.any():
         case_id = values.index[wrong][0]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups, read_case_groups
+from nnunet_fair.metadata.case_table import TableReading
+from nnunet_fair.subgroups.options import MIN_GROUP
 
 
 @dataclass(frozen=True)
@@ -17,16 +19,23 @@ class TableOptions:
         path: ``fair_cases.csv`` or a raw table.
         variables: variables of the fairness score, None for the challenge's.
         attributes: further attributes of the subgroup table.
-        id_column: the raw table's ID column.
+        reading: how a raw table is to be read, where it does not speak for itself.
+        min_group: smaller groups of an attribute with very many are pooled.
     """
 
     path: Path
     variables: tuple[str, ...] | None = None
     attributes: tuple[str, ...] | None = None
-    id_column: str | None = None
+    reading: TableReading = field(default_factory=TableReading)
+    min_group: int = MIN_GROUP
 
     def read(self, case_ids: Sequence[str]) -> CaseGroups:
         """The groups of these cases."""
         return read_case_groups(
-            self.path, case_ids, variables=self.variables, attributes=self.attributes, id_column=self.id_column
+            self.path,
+            case_ids,
+            variables=self.variables,
+            attributes=self.attributes,
+            reading=self.reading,
+            min_group=self.min_group,
         )

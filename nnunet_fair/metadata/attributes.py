@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.metadata.case_table import text_value
+from nnunet_fair.metadata.cells import almost_number, as_number, is_missing, text_value
 from nnunet_fair.settings_record import nearest_hint
 
 UNKNOWN = "unknown"
@@ -87,10 +87,13 @@ def group_values(values: pd.Series, spec: AttributeSpec) -> pd.Series:
     Raises:
         UserError: a value that is not a number in an attribute to be binned.
     """
-    if spec.edges is None and spec.n_quantiles is None:
+    if spec.edges is not None:
+        numbers, edges = numeric_values(values), np.asarray(spec.edges)
+    elif spec.n_quantiles is not None:
+        numbers = numeric_values(values)
+        edges = _quantile_edges(numbers, spec.n_quantiles)
+    else:
         return values.map(text_value).astype(object)
-    numbers = numeric_values(values)
-    edges = np.asarray(spec.edges) if spec.edges is not None else _quantile_edges(numbers, spec.n_quantiles)
     if len(edges) < 2:
         return numbers.map(text_value).astype(object)
     return cut_values(numbers, edges, bin_names(edges, is_volume=spec.is_volume), include_lowest=True)
@@ -118,20 +121,23 @@ def numeric_values(values: pd.Series) -> pd.Series:
     """A column as floats.
 
     Args:
-        values: shape (n_cases,), indexed by case ID; numbers or their text, NaN where missing.
+        values: shape (n_cases,), indexed by case ID; numbers or their text, NaN where missing. Dates and truth values
+            are no numbers.
 
     Raises:
         UserError: a value is not a finite number; the first such case and value are named.
     """
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    wrong = values.notna() & ~np.isfinite(numbers)
-    if wrong.any():
-        case_id = values.index[wrong][0]
+    numbers = [float("nan") if is_missing(value) else as_number(value) for value in values]
+    wrong = [position for position, number in enumerate(numbers) if number is None]
+    if wrong:
+        first = values.iloc[wrong[0]]
+        comma = isinstance(first, str) and "," in first and almost_number(first)
+        hint = "; write it with a decimal point and without commas" if comma else ""
         raise UserError(
-            f"attribute {values.name!r}: {int(wrong.sum())} of {int(values.notna().sum())} values are not numbers, "
-            f"the first is {values[wrong].iloc[0]!r} of {case_id!r}; leave the bins away to use it as text"
+            f"attribute {values.name!r}: {len(wrong)} of {int(values.notna().sum())} values are not numbers, "
+            f"the first is {first!r} of {values.index[wrong[0]]!r}{hint}; leave the bins away to use it as text"
         )
-    return numbers
+    return pd.Series(numbers, index=values.index, name=values.name, dtype=float)
 
 
 def bin_names(edges: Sequence[float] | np.ndarray, *, is_volume: bool = False) -> list[str]:

@@ -9,17 +9,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_fair.case_ids import match_cases
+from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
 from nnunet_fair.metadata.attributes import UNKNOWN, AttributeSpec, group_values, parse_attribute
-from nnunet_fair.metadata.case_table import CaseTable, read_case_table, text_value
+from nnunet_fair.metadata.case_table import CaseTable, TableReading
+from nnunet_fair.metadata.cells import as_number, text_value
 from nnunet_fair.metadata.coverage import coverage_lines
 from nnunet_fair.metadata.dataset_cases import DatasetCases, find_cases
 from nnunet_fair.metadata.fair_cases import CASE_ID, FAIR_CASES, write_fair_cases
 from nnunet_fair.metadata.folds import fold_balance, stratified_folds
 from nnunet_fair.metadata.label_volume import LABEL_VOLUME, label_volumes
-from nnunet_fair.metadata.mama_mia import TUMOR_VOLUME, attribute_names, build_attributes, is_mama_mia_table
+from nnunet_fair.metadata.mama_mia import (
+    TUMOR_VOLUME,
+    attribute_names,
+    build_attributes,
+    is_mama_mia_table,
+    source_column,
+)
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name, preprocessed_folder
 from nnunet_fair.settings_record import nearest_hint
 
@@ -65,7 +72,7 @@ def write_metadata(
     table_path: str | os.PathLike,
     attributes: Sequence[str],
     *,
-    id_column: str | None = None,
+    reading: TableReading | None = None,
     unknown: Sequence[str] = (),
     stratify: bool = False,
     patient_column: str | None = None,
@@ -80,7 +87,7 @@ def write_metadata(
         dataset: number or full name of a dataset in ``nnUNet_raw`` or ``nnUNet_preprocessed``.
         table_path: the patient table, see ``read_case_table``.
         attributes: entries like ``sex``, ``age:0,40,60,120``, ``bmi:quantiles=4``, see ``parse_attribute``.
-        id_column: the table's column of case IDs; looked for by the usual names when None.
+        reading: how the table is to be read, where it does not speak for itself.
         unknown: attributes whose missing values form the group ``unknown``.
         stratify: write ``splits_final.json``, stratified by all attributes together.
         patient_column: the table's column of patients; all cases of a patient come into the same fold.
@@ -93,17 +100,17 @@ def write_metadata(
         UserError: bad input, or a file exists and ``overwrite`` is False; nothing has been written then.
     """
     if patient_column is not None and not stratify:
-        raise UserError("--patient-column keeps a patient's cases in one fold; it needs --stratify")
+        raise UserError("`patient_column` keeps a patient's cases in one fold; it needs `stratify`")
     name = dataset_name(dataset)
     cases = find_cases(name)
     target, splits_path = _fair_cases_folder(name), preprocessed_folder(name) / SPLITS_FINAL if stratify else None
     for path in (target / FAIR_CASES, splits_path):
         if path is not None and path.exists() and not overwrite:
-            raise UserError(f"{path} exists; --overwrite replaces it")
-    table = read_case_table(table_path, id_column)
+            raise UserError(f"{path} exists; `overwrite` replaces it")
+    table = (reading or TableReading()).read(table_path)
     metadata = build_metadata(table, cases, attributes, unknown=unknown, patient_column=patient_column)
     report = [*_match_lines(table, cases, metadata), *coverage_lines(metadata.groups, min_group=min_group)]
-    report += metadata.notes
+    report += [f"note: {note}" for note in metadata.notes]
     if splits_path is not None:
         groups = metadata.groups.reindex(list(cases.training))
         folds = stratified_folds(groups, n_folds, seed, patients=metadata.patients)
@@ -136,11 +143,12 @@ def build_metadata(
         UserError: no case has a row, an unknown attribute, one named twice, or values that cannot be binned.
     """
     case_ids = [*cases.training, *cases.test]
-    matches = match_cases(table.frame.index, case_ids)
+    match = match_rows(table.frame.index, case_ids)
+    matches = match.rows
     if not matches:
         raise UserError(
             f"none of the {len(case_ids)} cases has a row in the table: cases are called {_some(case_ids, 2)}, "
-            f"the table's IDs in column {table.id_column!r} {_some(table.frame.index, 2)}; choose another --id-column "
+            f"the table's IDs in column {table.id_column!r} {_some(table.frame.index, 2)}; choose another `id_column` "
             "or mend the IDs"
         )
     rows = table.frame.loc[list(matches.values())].set_axis(pd.Index(matches, name=CASE_ID, dtype=object))
@@ -148,28 +156,31 @@ def build_metadata(
     table_columns = set(rows.columns)
     rows = _with_label_volume(rows, cases, attributes, is_mama_mia=is_mama_mia)
     columns: dict[str, pd.Series] = {}
-    notes = []
+    notes = list(match.notes)
+    used = [] if patient_column is None else [patient_column]
     for text in attributes:
         if is_mama_mia and text in attribute_names():
-            name, values, spec = text, build_attributes(rows, [text])[text], None
+            name, values = text, build_attributes(rows, [text])[text]
+            used.append(source_column(text, rows) or text)
         else:
             spec = parse_attribute(text, rows.columns)
             is_measured = spec.name == LABEL_VOLUME and LABEL_VOLUME not in table_columns
             spec = replace(spec, is_volume=is_measured and _has_voxel_sizes(cases))
             name, values = spec.name, group_values(rows[spec.name], spec)
+            used.append(name)
             notes += _attribute_notes(rows[name], values, spec)
         if name in columns:
             raise UserError(f"attribute {name!r} is asked for twice; name it once")
         columns[name] = values
     for name in unknown:
         if name not in columns:
-            raise UserError(f"--unknown {name!r} is none of the attributes{nearest_hint(name, columns)}")
+            raise UserError(f"{name!r} of `unknown` is none of the attributes{nearest_hint(name, columns)}")
         columns[name] = columns[name].where(columns[name].notna(), UNKNOWN)
     return Metadata(
         groups=pd.DataFrame(columns, index=rows.index, dtype=object),
         without_row=tuple(case_id for case_id in case_ids if case_id not in matches),
         unused_rows=tuple(table.frame.index.difference(list(matches.values()))),
-        notes=tuple(notes),
+        notes=(*table.notes_on(used), *notes),
         patients=None if patient_column is None else _patients(rows, patient_column),
     )
 
@@ -212,17 +223,17 @@ def _attribute_notes(values: pd.Series, groups: pd.Series, spec: AttributeSpec) 
     name = spec.name
     n_lost = int((values.notna() & groups.isna()).sum())
     notes = []
-    if n_lost:
+    if n_lost and spec.edges is not None:
         notes.append(
-            f"note: {name}: {_count(n_lost, 'value')} outside {spec.edges[0]:g} to {spec.edges[-1]:g}, taken as missing"
+            f"{name}: {_count(n_lost, 'value')} outside {spec.edges[0]:g} to {spec.edges[-1]:g}, taken as missing"
         )
     n_groups = groups.nunique()
     if spec.n_quantiles is not None and n_groups < spec.n_quantiles:
-        notes.append(f"note: {name}: equal values leave {n_groups} of {spec.n_quantiles} quantile groups")
+        notes.append(f"{name}: equal values leave {n_groups} of {spec.n_quantiles} quantile groups")
     if spec.edges is None and spec.n_quantiles is None and n_groups > 12:
-        numeric = pd.to_numeric(values.dropna(), errors="coerce").notna().all()
+        numeric = all(as_number(value) is not None for value in values.dropna())
         advice = f"; for numbers give bins, such as {name}:quantiles=4" if numeric else ""
-        notes.append(f"note: {name} has {n_groups} different values, each a group of its own{advice}")
+        notes.append(f"{name} has {n_groups} different values, each a group of its own{advice}")
     return notes
 
 

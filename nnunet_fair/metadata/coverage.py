@@ -19,7 +19,7 @@ def attribute_counts(groups: pd.DataFrame) -> pd.DataFrame:
         Table with columns attribute, group, n, share (of all cases), groups in order (numbers by value); the
         missing values of an attribute, if any, come last as the group NaN.
     """
-    rows = []
+    rows: list[tuple[str, str | float, int]] = []
     for attribute in groups.columns:
         counts = groups[attribute].value_counts(dropna=True)
         for group in ordered_groups(counts.index):

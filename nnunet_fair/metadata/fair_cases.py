@@ -13,6 +13,8 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv
+from nnunet_fair.metadata.raw_table import HeaderSearch
+from nnunet_fair.metadata.text_table import read_text_table
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name
 
 FAIR_CASES = "fair_cases.csv"
@@ -35,20 +37,24 @@ def read_fair_cases(path: str | os.PathLike) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no case metadata at {path}; nnunet_fair convert or nnunet_fair metadata writes it")
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as CSV ({error}); write it again with nnunet_fair metadata") from error
-    if CASE_ID not in frame.columns:
-        raise UserError(f"{path} has no column {CASE_ID!r}; found {', '.join(map(repr, frame.columns))}")
-    if frame[CASE_ID].isna().any():
-        raise UserError(
-            f"{path}: {int(frame[CASE_ID].isna().sum())} rows have no {CASE_ID}; give each row its case's ID"
-        )
-    duplicated = frame[CASE_ID][frame[CASE_ID].duplicated()].unique()
+    table = read_text_table(path, HeaderSearch((CASE_ID,)))
+    names = list(table.names)
+    if CASE_ID not in names:
+        raise UserError(f"{path} has no column {CASE_ID!r}; found {', '.join(map(repr, names))}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path}: column {twice!r} occurs more than once; give every column its own name")
+    columns = {
+        name: pd.Series([str(cells[k]) or float("nan") for _, cells in table.rows], dtype=object)
+        for k, name in enumerate(names)
+    }
+    ids = columns.pop(CASE_ID)
+    if ids.isna().any():
+        raise UserError(f"{path}: {int(ids.isna().sum())} rows have no {CASE_ID}; give each row its case's ID")
+    duplicated = ids[ids.duplicated()].unique()
     if len(duplicated):
         raise UserError(f"{path}: case ID {duplicated[0]!r} occurs more than once; keep one row a case")
-    return frame.set_index(CASE_ID).astype(object).where(lambda table: table.notna(), float("nan"))
+    return pd.DataFrame(columns, dtype=object).set_axis(pd.Index(ids, name=CASE_ID, dtype=object), axis="index")
 
 
 def write_fair_cases(frame: pd.DataFrame, folder: str | os.PathLike) -> Path:

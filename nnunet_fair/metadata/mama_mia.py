@@ -14,7 +14,7 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.attributes import UNKNOWN, cut_values, numeric_values
-from nnunet_fair.metadata.case_table import text_value
+from nnunet_fair.metadata.cells import almost_number, as_number, is_missing, text_value
 from nnunet_fair.settings_record import nearest_hint
 
 MAMA_MIA_COLUMNS = frozenset({"dataset", "menopause", "tumor_subtype", "bilateral_mri", "acquisition_times"})
@@ -59,11 +59,11 @@ def challenge_groups(frame: pd.DataFrame, variables: Sequence[str] = CHALLENGE_V
     is_raw = is_mama_mia_table(frame.columns)
     for variable in variables:
         attribute = _ALIASES.get(variable, variable)
-        column = _source_column(variable, frame) if attribute in _BUILDERS else variable
+        column = source_column(variable, frame) if attribute in _BUILDERS else variable
         if column not in frame.columns:
             raise UserError(
                 f"the table has no column for {variable!r}{nearest_hint(variable, frame.columns)}; it has "
-                f"{', '.join(map(repr, frame.columns))}; leave the variable away or name another with --variables"
+                f"{', '.join(map(repr, frame.columns))}; leave the variable away or name another with `variables`"
             )
         if attribute in DEFAULT_ATTRIBUTES or (is_raw and attribute in _BUILDERS):
             groups[variable] = build_attributes(frame, [variable])[variable]
@@ -97,7 +97,7 @@ def build_attributes(frame: pd.DataFrame, names: Sequence[str] = DEFAULT_ATTRIBU
                 f"{name!r} is no MAMA-MIA attribute{nearest_hint(name, attribute_names())}; there are "
                 f"{', '.join(attribute_names())}"
             )
-        source = _source_column(name, frame)
+        source = source_column(name, frame)
         if source is None and attribute == "tumor_size":
             raise UserError(
                 f"tumor_size needs the volume of each label (column {TUMOR_VOLUME!r}); nnunet_fair convert measures it"
@@ -114,12 +114,7 @@ def is_mama_mia_table(columns: Iterable[str]) -> bool:
     return set(columns) >= MAMA_MIA_COLUMNS
 
 
-def attribute_names() -> tuple[str, ...]:
-    """Every name ``build_attributes`` knows, second names such as ``centre`` for ``dataset`` included."""
-    return (*_BUILDERS, *_ALIASES)
-
-
-def _source_column(name: str, frame: pd.DataFrame) -> str | None:
+def source_column(name: str, frame: pd.DataFrame) -> str | None:
     """The table's column behind an attribute: under the name asked for, its first or second name, or its raw name."""
     attribute = _ALIASES.get(name, name)
     candidates = [name, attribute, *(alias for alias, target in _ALIASES.items() if target == attribute)]
@@ -128,12 +123,17 @@ def _source_column(name: str, frame: pd.DataFrame) -> str | None:
     return next((candidate for candidate in candidates if candidate in frame.columns), None)
 
 
+def attribute_names() -> tuple[str, ...]:
+    """Every name ``build_attributes`` knows, second names such as ``centre`` for ``dataset`` included."""
+    return (*_BUILDERS, *_ALIASES)
+
+
 def _binned(edges: Sequence[float], names: Sequence[str], *, include_lowest: bool) -> Callable[[pd.Series], pd.Series]:
     """Numbers by edges; values that already are groups stay: the names, ``unknown``, or a few texts and no number."""
 
     def build(values: pd.Series) -> pd.Series:
-        is_number = pd.to_numeric(values, errors="coerce").notna()
-        if not is_number.any() and values.nunique() <= _MOST_GROUPS:
+        meant_as_number = [not is_missing(v) and (as_number(v) is not None or almost_number(v)) for v in values]
+        if not any(meant_as_number) and values.nunique() <= _MOST_GROUPS:
             return values.map(text_value).astype(object)
         grouped = values.isin([*names, UNKNOWN])
         cut = cut_values(numeric_values(values.where(~grouped)), edges, names, include_lowest=include_lowest)

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.case_metadata import write_metadata
+from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.fair_cases import read_fair_cases
 
 CSV = """pid,sex,age,site,bmi
@@ -35,7 +36,9 @@ def table(tmp_path):
 
 
 def test_fair_cases_of_any_dataset(heart_dataset, table):
-    result = write_metadata(27, table, ["sex", "age:0,40,60,120", "site", "bmi:quantiles=3"], id_column="pid")
+    result = write_metadata(
+        27, table, ["sex", "age:0,40,60,120", "site", "bmi:quantiles=3"], reading=TableReading("pid")
+    )
     assert result.fair_cases == heart_dataset / "fair_cases.csv"
     groups = read_fair_cases(result.fair_cases)
     assert groups.index.tolist() == ["pat_1", *[f"pat_{i}" for i in range(2, 9)], "pat_11"]
@@ -115,12 +118,12 @@ def test_nothing_is_replaced_without_overwrite(heart_dataset, table):
     splits = heart_dataset.parents[1] / "nnUNet_preprocessed" / "Dataset027_Heart" / "splits_final.json"
     splits.parent.mkdir()
     splits.write_text("[]")
-    with pytest.raises(UserError, match=r"splits_final\.json exists; --overwrite"):
+    with pytest.raises(UserError, match=r"splits_final\.json exists; `overwrite`"):
         write_metadata(27, table, ["sex"], stratify=True)
     assert splits.read_text() == "[]"
     assert not (heart_dataset / "fair_cases.csv").exists()
     write_metadata(27, table, ["sex"])
-    with pytest.raises(UserError, match=r"fair_cases\.csv exists; --overwrite"):
+    with pytest.raises(UserError, match=r"fair_cases\.csv exists; `overwrite`"):
         write_metadata(27, table, ["age"])
     write_metadata(27, table, ["sex", "site"], stratify=True, overwrite=True)
     assert len(json.loads(splits.read_text())) == 5

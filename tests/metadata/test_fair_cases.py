@@ -25,7 +25,7 @@ def test_round_trip_keeps_every_character_and_missing_values(tmp_path):
         ("id,age\na,1\n", "no column 'case_id'"),
         ("case_id,age\na,1\na,2\n", "'a' occurs more than once"),
         ("case_id,age\n,1\n", "1 rows have no case_id"),
-        ("", "cannot be read as CSV"),
+        ("", "cannot be read: it is empty"),
     ],
 )
 def test_broken_files_are_refused(tmp_path, content, message):

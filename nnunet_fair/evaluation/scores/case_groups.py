@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from nnunet_fair.case_ids import match_cases
+from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.attributes import UNKNOWN
-from nnunet_fair.metadata.case_table import read_case_table
+from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.fair_cases import FAIR_CASES, read_fair_cases
-from nnunet_fair.metadata.mama_mia import AGE_GROUPS, CHALLENGE_VARIABLES, challenge_groups
+from nnunet_fair.metadata.mama_mia import AGE_GROUPS, CHALLENGE_VARIABLES, challenge_groups, source_column
+from nnunet_fair.subgroups.options import MIN_GROUP
 
-MAX_GROUPS = 20  # a column with more different values than this is no attribute that groups patients
+MAX_GROUPS = 20
+"""An attribute with more groups than this keeps those with enough cases; the others become one group."""
 OFFICIAL_GROUPS = {
     "age": set(AGE_GROUPS),
     "menopausal_status": {"pre", "post", UNKNOWN},
@@ -48,7 +50,8 @@ def read_case_groups(
     *,
     variables: Sequence[str] | None = None,
     attributes: Sequence[str] | None = None,
-    id_column: str | None = None,
+    reading: TableReading | None = None,
+    min_group: int = MIN_GROUP,
 ) -> CaseGroups:
     """Read the groups of the evaluated cases from a dataset's ``fair_cases.csv`` or a raw table.
 
@@ -59,7 +62,9 @@ def read_case_groups(
             every column of a ``fair_cases.csv`` that has none of them.
         attributes: further attributes for the subgroup table; None takes every other column of a ``fair_cases.csv``
             and none of a raw table.
-        id_column: the raw table's ID column; found by name when None.
+        reading: how a raw table is to be read, where it does not speak for itself.
+        min_group: an attribute with more than ``MAX_GROUPS`` groups keeps those with so many cases; the others are
+            pooled into one group, ``other (N groups)``.
 
     Returns:
         The groups of the cases that have a row.
@@ -68,49 +73,63 @@ def read_case_groups(
         UserError: the table cannot be read, lacks a column that was asked for, or has no row for any case.
     """
     notes: list[str] = []
-    is_fair_cases = path.name == FAIR_CASES and id_column is None
+    is_fair_cases = path.name == FAIR_CASES and reading in (None, TableReading())
+    column_notes: Mapping[str, tuple[str, ...]] = {}
     if is_fair_cases:
         table = read_fair_cases(path)
     else:
-        read = read_case_table(path, id_column)
-        table = read.frame
+        read = (reading or TableReading()).read(path)
+        table, column_notes = read.frame, read.column_notes
+        notes += map(_sentence, read.notes)
         if read.n_without_id:
             notes.append(f"{read.n_without_id} rows of {path.name} carry no case ID and were left out.")
     case_ids = list(case_ids)
-    matches = match_cases(table.index, case_ids)
+    match = match_rows(table.index, case_ids)
+    matches = match.rows
+    notes += map(_sentence, match.notes)
     if not matches:
         raise UserError(
             f"{path} has no row for any of the {len(case_ids)} cases: its IDs look like "
             f"{next(iter(table.index), 'nothing')!r}, the label files like {case_ids[0]!r}; name the ID column with "
-            "--id-column"
+            "`id_column`"
         )
     table = table.loc[list(matches.values())].set_axis(list(matches), axis="index")
 
     explicit = variables is not None
-    columns, left_out = _groups(table, variables if explicit else CHALLENGE_VARIABLES, must_have=explicit)
+    columns, left_out = _groups(
+        table, min_group, CHALLENGE_VARIABLES if variables is None else variables, must_have=explicit
+    )
     if not columns and is_fair_cases:
-        named = [name for name in table.columns if _groups_patients(table[name])]
-        columns, left_out = _groups(table, named, must_have=False)
+        columns, left_out = _groups(
+            table, min_group, [name for name in table.columns if table[name].nunique()], must_have=False
+        )
         left_out.append(
             "The table has none of the challenge's variables: the fairness score is over its own attributes."
         )
     if not columns:
+        unusable = [sentence for sentence in left_out if "is left out" in sentence and "no column" not in sentence]
         raise UserError(
             f"{path} has none of the variables {', '.join(CHALLENGE_VARIABLES)}; name the columns to be fair over with "
-            f"--variables; it has {', '.join(map(str, table.columns))}"
+            f"`variables`; it has {', '.join(map(str, table.columns))}"
+            + (f" ({' '.join(unusable)})" if unusable else "")
         )
     score_variables = tuple(columns)
     taken = set(columns) | {SAME_ATTRIBUTE.get(name, name) for name in columns}
     if attributes is None:
-        attributes = (
-            [c for c in table.columns if c not in taken and _groups_patients(table[c])] if is_fair_cases else []
+        others = [name for name in table.columns if name not in taken and table[name].nunique()]
+        further, sentences = _groups(table, min_group, others if is_fair_cases else [], must_have=False)
+    else:
+        further, sentences = _groups(
+            table, min_group, [name for name in attributes if name not in taken], must_have=True
         )
-    further, _ = _groups(table, [name for name in attributes if name not in taken], must_have=True)
+    left_out += sentences
     frame = pd.DataFrame({**columns, **further}, index=table.index, dtype=object)
     own = [name for name in columns if not set(columns[name].dropna()) <= OFFICIAL_GROUPS.get(name, set())]
     left_out += [
         f"{name}: the groups are the table's own, not the challenge's." for name in own if name in OFFICIAL_GROUPS
     ]
+    used = [source_column(name, table) or name for name in frame.columns]
+    notes += [_sentence(note) for name in dict.fromkeys(used) for note in column_notes.get(name, ())]
     return CaseGroups(
         frame=frame,
         variables=score_variables,
@@ -119,21 +138,54 @@ def read_case_groups(
     )
 
 
-def _groups(table: pd.DataFrame, names: Sequence[str], *, must_have: bool) -> tuple[dict[str, pd.Series], list[str]]:
-    """The group column of each name, and a sentence for each name the table cannot give."""
+def _groups(
+    table: pd.DataFrame, min_group: int, names: Iterable[str], *, must_have: bool
+) -> tuple[dict[str, pd.Series], list[str]]:
+    """The group column of each name, and a sentence for each name that was pooled or that the table cannot give."""
     columns: dict[str, pd.Series] = {}
     sentences = []
     for name in names:
         try:
-            columns[name] = challenge_groups(table, [name])[name]
+            values, sentence = pool_small_groups(challenge_groups(table, [name])[name], min_group)
         except UserError as error:
             if must_have:
                 raise
             reason = str(error).split(";")[0].split(" (did you mean")[0]
             sentences.append(f"{name} is left out: {reason}.")
+            continue
+        if values is not None:
+            columns[name] = values
+        if sentence:
+            sentences.append(sentence)
     return columns, sentences
 
 
-def _groups_patients(column: pd.Series) -> bool:
-    """Whether a column's values can serve as groups: at least one value, and not a different one for everybody."""
-    return 1 <= column.nunique() <= MAX_GROUPS
+def pool_small_groups(values: pd.Series, min_group: int) -> tuple[pd.Series | None, str]:
+    """An attribute with very many groups with the small ones as one.
+
+    Args:
+        values: group of each case, NaN where unknown.
+        min_group: groups with so many cases stay.
+
+    Returns:
+        The groups, or None where no group is large enough; and a sentence about it, "" where nothing was changed.
+    """
+    counts = values.value_counts()
+    small = counts.index[counts < min_group]
+    if len(counts) <= MAX_GROUPS or len(small) < 2:
+        return values, ""
+    if len(small) == len(counts):
+        return None, (
+            f"{values.name} is left out: it has {len(counts)} groups, none of them with {min_group} cases; "
+            "for numbers give bins with nnunet_fair metadata."
+        )
+    rest = f"other ({len(small)} groups)"
+    sentence = (
+        f"{values.name}: {len(small)} of {len(counts)} groups have fewer than {min_group} cases and are one group, "
+        f"{rest!r}, with {int(counts[small].sum())} cases."
+    )
+    return values.where(~values.isin(small), rest), sentence
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."

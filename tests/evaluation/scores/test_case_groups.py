@@ -5,6 +5,7 @@ import pytest
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.scores.case_groups import read_case_groups
+from nnunet_fair.metadata.case_table import TableReading
 
 CASES = ["DUKE_001", "DUKE_002", "DUKE_003"]
 
@@ -58,7 +59,7 @@ def test_fair_cases_of_another_study_is_fair_over_its_own_attributes(tmp_path):
 def test_named_variables_and_attributes(tmp_path):
     table = pd.DataFrame({"pid": CASES, "site": list("aab"), "scanner": list("xyz")})
     path = _write(table, tmp_path / "t.csv")
-    groups = read_case_groups(path, CASES, variables=["site"], attributes=["scanner"], id_column="pid")
+    groups = read_case_groups(path, CASES, variables=["site"], attributes=["scanner"], reading=TableReading("pid"))
     assert groups.variables == ("site",) and groups.frame.columns.tolist() == ["site", "scanner"]
 
 
