@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -162,7 +163,7 @@ def run_demo(folder: str | os.PathLike, *, folds: Sequence[int], n_cases: int = 
     """
     folder = Path(folder).absolute()
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
-        raise UserError(f"{folder} is not empty and holds no former demo; choose another folder with -o")
+        raise UserError(f"{folder} is not empty and holds no former demo; choose another `folder`")
     if folder.exists():
         shutil.rmtree(folder)
     environment = demo_environment(folder)
@@ -203,27 +204,28 @@ def _progress(stage: Stage) -> tqdm:
     return tqdm(total=stage.steps, desc="  epochs", unit="epoch", disable=stage.counts is None, mininterval=5)
 
 
-def _run_command(command: Sequence[str], log, environment: dict[str, str], counts: str | None, progress: tqdm) -> int:
+def _run_command(
+    command: Sequence[str], log: TextIO, environment: dict[str, str], counts: str | None, progress: tqdm
+) -> int:
     # the commands of this very installation, whatever PATH says
     program = Path(sys.executable).parent / command[0]
     if not program.exists():
         raise UserError(f"{command[0]} is not beside {sys.executable}; install nnunet-fair and nnunetv2 together")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [str(program), *command[1:]],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-    )
-    try:
-        for line in process.stdout:
-            log.write(line)
-            log.flush()
-            if counts is not None and re.search(counts, line):
-                progress.update()
-        return process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
+    ) as process:
+        try:
+            for line in process.stdout or ():  # never None, for it is a pipe
+                log.write(line)
+                log.flush()
+                if counts is not None and re.search(counts, line):
+                    progress.update()
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
@@ -19,6 +20,11 @@ from packaging.version import InvalidVersion, Version
 from nnunet_fair.environment import EXT_TRAINERS_FOLDER
 from nnunet_fair.errors import UserError
 from nnunet_fair.paths import EXT_TRAINER, PREPROCESSED, RAW, RESULTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_T = TypeVar("_T")
 
 OK, WARNING, FAILED = "ok", "warning", "FAILED"
 MIN_PYTHON = (3, 10)
@@ -204,27 +210,26 @@ def _dataset(dataset: str) -> Iterator[Finding]:
         yield Finding(FAILED, "dataset", str(name))
         return
     cases = _try(lambda: find_cases(name).training)
-    path = _try(lambda: find_fair_cases(name))
-    table = path if isinstance(path, UserError) else _try(lambda: read_fair_cases(path))
+    metadata = _try(lambda: (path := find_fair_cases(name), read_fair_cases(path)))
     if isinstance(cases, UserError):
         yield Finding(FAILED, name, str(cases))
-    elif isinstance(table, UserError):
-        yield Finding(FAILED, f"{name} metadata", str(table))
+    elif isinstance(metadata, UserError):
+        yield Finding(FAILED, f"{name} metadata", str(metadata))
     else:
-        yield _coverage(name, cases, table, path)
+        yield _coverage(name, cases, *metadata)
     folder = _try(lambda: preprocessed_folder(name))
     plans = [] if isinstance(folder, UserError) else sorted(folder.glob("*.json"))
     yield from (finding for file in plans if (finding := _plans_settings(file)) is not None)
 
 
-def _try(call: Callable):
+def _try(call: Callable[[], _T]) -> _T | UserError:
     try:
         return call()
     except UserError as error:
         return error
 
 
-def _coverage(name: str, cases: Sequence[str], table, path: Path) -> Finding:
+def _coverage(name: str, cases: Sequence[str], path: Path, table: pd.DataFrame) -> Finding:
     without = [case for case in cases if case not in table.index]
     attributes = ", ".join(f"{column} ({int(table[column].notna().sum())} known)" for column in table.columns)
     covered = f"{len(cases) - len(without)} of {len(cases)} training cases have a row in {path}"

@@ -6,6 +6,9 @@ import argparse
 
 HELP = "run the whole pipeline on a synthetic cohort, on the CPU, through the commands a user types"
 
+OPTIONS = {"folder": "-o"}
+"""The options behind arguments that the library calls otherwise."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

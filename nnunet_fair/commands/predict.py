@@ -6,7 +6,10 @@ import argparse
 
 HELP = "from a folder of unseen patients to post-processed masks, with the recipe the model was trained with"
 
-OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c"}
+OPTIONS = {
+    **{"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f"},
+    **{"root": "-i", "target": "-o", "keep_raw": "--raw", "n_processes": "-np"},
+}
 """The options behind arguments that the library calls otherwise."""
 
 

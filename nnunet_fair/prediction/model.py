@@ -96,7 +96,7 @@ def open_model(
     """
     folder = Path(folder)
     if not folder.is_dir() or folder.name.count("__") != 2:
-        raise UserError(f"no trained model at {folder}; expected a folder TRAINER__PLANS__CONFIGURATION (-tr, -p, -c)")
+        raise UserError(f"no trained model at {folder}; expected a folder TRAINER__PLANS__CONFIGURATION")
     content = {}
     for name in ("dataset.json", "plans.json"):
         try:
@@ -104,13 +104,13 @@ def open_model(
         except (OSError, ValueError) as error:
             raise UserError(f"{folder / name} cannot be read ({error}); the model is incomplete") from error
     there = sorted(path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
-    found = tuple(int(fold) for fold in there if fold.isdecimal()) or tuple(fold for fold in there if fold == "all")
-    asked = found if folds is None else tuple(folds)
+    numbered = [int(fold) for fold in there if fold.isdecimal()]
+    asked: tuple[int | str, ...] = tuple((numbered or ["all"] * ("all" in there)) if folds is None else folds)
     missing = [f"fold_{fold}" for fold in asked if str(fold) not in there]
     if missing or not asked:
         raise UserError(
             f"{folder} has no {checkpoint} in {' and '.join(missing) or 'any fold'}; trained folds: "
-            f"{' '.join(there) or 'none'} (choose with -f)"
+            f"{' '.join(there) or 'none'} (choose with `folds`)"
         )
     model = TrainedModel(folder, asked, checkpoint, content["dataset.json"], content["plans.json"])
     if model.configuration not in model.plans.get("configurations", {}):
@@ -119,12 +119,12 @@ def open_model(
 
 
 def parse_folds(texts: Sequence[str]) -> tuple[int | str, ...]:
-    """Folds from the command line: numbers or ``all``.
+    """Folds from texts: numbers or ``all``.
 
     Raises:
         UserError: something else.
     """
     wrong = [text for text in texts if text != "all" and not text.isdecimal()]
     if wrong:
-        raise UserError(f"-f takes fold numbers or all, found {wrong[0]!r}")
+        raise UserError(f"`folds` takes fold numbers or all, found {wrong[0]!r}")
     return tuple(text if text == "all" else int(text) for text in texts)

@@ -6,11 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_fair.environment import ext_trainer_value
 from nnunet_fair.errors import UserError
 from nnunet_fair.paths import EXT_TRAINER
 from nnunet_fair.prediction.model import TrainedModel
+
+if TYPE_CHECKING:
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +84,14 @@ def predict_images(
         predictor.predict_from_files_sequential(files, targets, **common)
 
 
-def _predictor(model: TrainedModel, options: PredictorOptions):
+def _predictor(model: TrainedModel, options: PredictorOptions) -> nnUNetPredictor:
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     if options.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("no CUDA device is there; give -device cpu, or check the set-up with nnunet_fair doctor")
+        raise UserError("no CUDA device is there; give `device` cpu, or check the set-up with nnunet_fair doctor")
     if not 0 < options.step_size <= 1:
-        raise UserError(f"expected a -step_size above 0 and at most 1, found {options.step_size:g}")
+        raise UserError(f"expected a `step_size` above 0 and at most 1, found {options.step_size:g}")
     predictor = nnUNetPredictor(
         tile_step_size=options.step_size, use_mirroring=options.mirroring, device=torch.device(options.device)
     )

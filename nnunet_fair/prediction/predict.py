@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,13 +106,13 @@ def predict_cohort(
 def _check_target(root: str | os.PathLike, target: Path, keep_raw: str | os.PathLike | None, overwrite: bool) -> None:
     """Before hours of prediction, not after them."""
     if keep_raw is not None and Path(keep_raw).resolve() == target.resolve():
-        raise UserError(f"--raw and -o are the same folder {target}; nnU-Net's own masks need another")
+        raise UserError(f"`keep_raw` and `target` are the same folder {target}; nnU-Net's own masks need another")
     if target.resolve() == Path(root).resolve():
-        raise UserError(f"input and output are the same folder {target}; give another folder with -o")
+        raise UserError(f"input and output are the same folder {target}; give another `target`")
     if target.is_dir() and not overwrite:
         there = [path.name for path in target.iterdir() if case_id_of(path) or path.name == REPORT_FILE]
         if there:
-            raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more; replace with --overwrite")
+            raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more; `overwrite` replaces them")
 
 
 def _open_raw(
@@ -167,7 +167,7 @@ def _is_predicted(folder: Path, case_id: str, ending: str, needs_probabilities: 
     return True
 
 
-def _report(images, skipped: dict[str, str], summary: FolderSummary) -> pd.DataFrame:
+def _report(images: Iterable[str], skipped: dict[str, str], summary: FolderSummary) -> pd.DataFrame:
     written = {outcome.case_id for outcome in summary.outcomes if not outcome.error}
     lost = {case_id: "nnU-Net wrote no mask" for case_id in images if case_id not in written and case_id not in skipped}
     reasons = {**dict.fromkeys(written, ""), **skipped, **lost}

@@ -68,7 +68,7 @@ def prepare_cohort(
     try:
         results = {result.case_id: result for result in bar}
     except BrokenProcessPool as error:
-        raise UserError("a worker process was ended, probably for want of memory; use fewer processes (-np)") from error
+        raise UserError("a worker process was ended, probably for want of memory; use fewer `n_processes`") from error
     pairs = {task.files.case_id: (task, results[task.files.case_id]) for task in tasks}
     done = {case_id: pair for case_id, pair in pairs.items() if pair[1].converted}
     skipped = {

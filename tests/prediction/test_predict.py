@@ -91,7 +91,7 @@ def test_masks_lie_on_the_original_grid(tmp_path, cohort, train_tiny_model, read
     assert "missing phase" in report.loc["NACT_01", "reason"]
     record = json.loads((tmp_path / "out" / "postprocessing.json").read_text())
     assert record["settings"]["keep"] == 1
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="`overwrite`"):
         predict_cohort(tmp_path / "cohort", tmp_path / "out", open_model(model), options=CPU)
 
 
