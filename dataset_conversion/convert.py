@@ -23,8 +23,10 @@ from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary, write_re
 from nnunet_fair.dataset_conversion.run import run_tasks
 from nnunet_fair.dataset_conversion.splits import strata
 from nnunet_fair.errors import UserError
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
+from nnunet_fair.paths import RAW, environment_folder
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"
 
@@ -116,30 +118,32 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
     )
     _attributes(cohort, {}, options.attributes)  # a name or a value that cannot be used is said before hours of work
     _check_folds(cohort, options.n_folds)
-    target = DatasetFolder.open(dataset_name, _identity(root, options), overwrite=options.overwrite)
-    if options.link == "hardlink" and not options.settings.computes_images:
-        target.check_same_file_system(root)
-    tasks = _tasks(cohort, options, target.working)
-    results, n_resumed = run_tasks(tasks, options.n_processes)
-    results += [skipped(case_id, finding) for case_id, finding in sorted(cohort.problems.items())]
-    target.remove_leftovers(tasks, results)
-    write_report(results, target.working)
-    converted = [result for result in results if result.converted]
-    if not any(result.split == "Tr" for result in converted):
-        raise UserError(
-            f"no training case could be converted; {target.working / REPORT_FILE} says why for each\n{summary(results)}"
+    with folder_lock(environment_folder(RAW) / dataset_name):
+        target = DatasetFolder.open(dataset_name, _identity(root, options), overwrite=options.overwrite)
+        if options.link == "hardlink" and not options.settings.computes_images:
+            target.check_same_file_system(root)
+        tasks = _tasks(cohort, options, target.working)
+        results, n_resumed = run_tasks(tasks, options.n_processes)
+        results += [skipped(case_id, finding) for case_id, finding in sorted(cohort.problems.items())]
+        target.remove_leftovers(tasks, results)
+        write_report(results, target.working)
+        converted = [result for result in results if result.converted]
+        if not any(result.split == "Tr" for result in converted):
+            raise UserError(
+                f"no training case could be converted; {target.working / REPORT_FILE} says why for each\n"
+                f"{summary(results)}"
+            )
+        attributes = _attributes(cohort, {result.case_id: result for result in converted}, options.attributes)
+        write_dataset_files(target.working, converted, attributes, options.settings)
+        folder = target.finish()
+        training = [result.case_id for result in converted if result.split == "Tr"]
+        folds = write_folds(
+            dataset_name,
+            strata(cohort.table.loc[training]),
+            n_folds=options.n_folds,
+            seed=options.seed,
+            overwrite=options.overwrite,
         )
-    attributes = _attributes(cohort, {result.case_id: result for result in converted}, options.attributes)
-    write_dataset_files(target.working, converted, attributes, options.settings)
-    folder = target.finish()
-    training = [result.case_id for result in converted if result.split == "Tr"]
-    folds = write_folds(
-        dataset_name,
-        strata(cohort.table.loc[training]),
-        n_folds=options.n_folds,
-        seed=options.seed,
-        overwrite=options.overwrite,
-    )
     fingerprint = folds.path.with_name(FINGERPRINT_FILE)
     return Conversion(
         folder=folder,

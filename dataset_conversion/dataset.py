@@ -19,7 +19,7 @@ from nnunet_fair.dataset_conversion.layout import FILE_ENDING
 from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE, RECIPE_KEY, RecipeSettings
 from nnunet_fair.dataset_conversion.splits import same_cases
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_json
+from nnunet_fair.files import remove_leftovers, replace_folder, write_json
 from nnunet_fair.masks.breast_boxes import BOXES_FILE, boxes_document
 from nnunet_fair.masks.endings import case_and_channel, case_id_of
 from nnunet_fair.metadata.fair_cases import write_fair_cases
@@ -65,7 +65,9 @@ class DatasetFolder:
         environment_folder(PREPROCESSED)
         raw.mkdir(parents=True, exist_ok=True)
         _refuse_taken_number(name)
-        final, staging = raw / name, raw / f".{name}.partial"
+        final = (raw / name).resolve()  # a link to another disk: what is made has to lie beside what it replaces
+        staging = final.with_name(f".{name}.partial")
+        remove_leftovers(final.parent, final.name)
         if final.exists():
             found = _read_identity(final)
             if found is None:
@@ -82,6 +84,8 @@ class DatasetFolder:
             shutil.rmtree(staging)
         for part in _PARTS:
             (working / part).mkdir(parents=True, exist_ok=True)
+            remove_leftovers(working / part)
+        remove_leftovers(working)
         write_json(dict(identity), working / IDENTITY_FILE)
         return cls(final, working)
 
@@ -112,14 +116,10 @@ class DatasetFolder:
     def finish(self) -> Path:
         """Put a staged dataset in its place; its folder."""
         if self.working != self.final:
-            replaced = self.final.with_name(f".{self.final.name}.replaced")
-            if replaced.exists():
-                shutil.rmtree(replaced)
-            if self.final.exists():
-                self.final.rename(replaced)
-            self.working.rename(self.final)
-            if replaced.exists():
-                shutil.rmtree(replaced)
+            replace_folder(self.working, self.final)
+        replaced = self.final.with_name(f".{self.final.name}.replaced")  # left by a swap that broke in the middle
+        if replaced.exists():
+            shutil.rmtree(replaced)
         return self.final
 
 

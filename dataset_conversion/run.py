@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 
 import SimpleITK as sitk
 from tqdm import tqdm
@@ -15,6 +13,7 @@ from nnunet_fair.dataset_conversion import journal
 from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs, convert_case, skipped, sources
 from nnunet_fair.dataset_conversion.findings import CaseProblem
 from nnunet_fair.errors import UserError
+from nnunet_fair.processes import worker_pool
 
 
 def run_tasks(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseResult], int]:
@@ -86,18 +85,11 @@ def convert_tasks(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseR
             yield convert_case(task)
         return
     # Forking a process in which ITK has started threads can hang, hence spawn.
-    with ProcessPoolExecutor(
-        min(n_processes, len(tasks)), mp_context=get_context("spawn"), initializer=_prepare_worker
-    ) as pool:
-        futures = [pool.submit(convert_case, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with worker_pool(min(n_processes, len(tasks)), prepare=_prepare_worker) as pool:
+        for future in as_completed([pool.submit(convert_case, task) for task in tasks]):
+            yield future.result()
 
 
 def _prepare_worker() -> None:
-    """One ITK thread a process, as the processes are the parallelism; an interrupt is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """One ITK thread a process, as the processes are the parallelism."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

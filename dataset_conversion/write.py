@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_fair.files import atomic_path
+from nnunet_fair.files import atomic_path, temporary_name
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -26,7 +26,7 @@ def place_file(source: Path, target: Path, link: str) -> None:
             shutil.copyfile(source, temporary)
         return
     # A link is one call: a temporary folder around it would be most of the time of linking a cohort.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = temporary_name(target)
     temporary.unlink(missing_ok=True)
     if link == "symlink":
         temporary.symlink_to(source.resolve())

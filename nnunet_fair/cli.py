@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
 import re
 import sys
 from collections.abc import Mapping
 
 from nnunet_fair import __version__
-from nnunet_fair.errors import UserError
+from nnunet_fair.errors import UserError, file_sentence
+from nnunet_fair.processes import Ended, signals_interrupt
 
 COMMANDS = (
     "synth",
@@ -76,17 +79,38 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments after the program's name; those of the process when None.
 
     Returns:
-        The exit status: 0 done, 1 a mistake the user can mend or something skipped, 2 wrong arguments, 130 interrupted.
+        The exit status: 0 done, 1 a mistake the user can mend or something skipped, 2 wrong arguments, 128 and the
+        signal's number where a signal ended it (130 Ctrl-C, 143 SIGTERM).
     """
     args = build_parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return args.run(args) or 0
+        with signals_interrupt():
+            status = args.run(args) or 0
+            sys.stdout.flush()
+            return status
     except UserError as error:
-        print(f"nnunet_fair {args.command}: {name_options(str(error), args.options)}", file=sys.stderr)
-        return 1
+        return _say(args, name_options(str(error), args.options), 1)
+    except BrokenPipeError:
+        # Whoever read the output is gone (| head): what would still be printed goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except OSError as error:
+        return _say(args, file_sentence(error), 1)
+    except MemoryError:
+        return _say(args, "memory ran out; use fewer processes, or a machine with more memory", 1)
+    except Ended as ended:
+        return _say(args, f"ended by {ended}", 128 + ended.number)
     except KeyboardInterrupt:
-        print(f"nnunet_fair {args.command}: interrupted", file=sys.stderr)
-        return 130
+        return _say(args, "interrupted", 130)
+
+
+def _say(args: argparse.Namespace, sentence: str, status: int) -> int:
+    """Print a sentence about the command; the status handed in."""
+    print(f"nnunet_fair {args.command}: {sentence}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,54 +1,206 @@
-"""Atomic writes: a reader finds the old file or the whole new one, never half of it."""
+"""Atomic writes: a reader finds the old file or folder or the whole new one, never half of it.
+
+What is being written lies beside its place under a hidden name that tells who writes it
+(``.report.html.nnunet_fair-new.<machine>.<process>.<its start>.<random>``), so that the next run can tell the leftovers
+of a run that was killed from the work of one that is still going on.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import functools
 import json
 import math
 import os
+import re
+import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_fair.processes import is_running, machine, start_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
+_NEW, _OLD = "nnunet_fair-new", "nnunet_fair-old"
+_LEFTOVER = re.compile(
+    rf"\.(?P<name>.+)\.(?P<kind>{_NEW}|{_OLD})\.(?P<machine>\w+)\.(?P<pid>\d+)\.(?P<start>\w*)\.\w+", re.DOTALL
+)
+_SHOWN = 120  # bytes of the name that are repeated in the hidden one: names have a limit
+_OF_ANOTHER_MACHINE = 2 * 24 * 3600  # seconds after which its files count as left over: nobody can ask whether it runs
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
+
+
+def _shown(name: str) -> str:
+    return os.fsdecode(os.fsencode(name)[:_SHOWN])
+
+
+@functools.cache
+def _writer(pid: int) -> str:
+    return f"{machine()}.{pid}.{start_of(pid)}"
+
+
+def _hidden_prefix(path: Path, kind: str) -> str:
+    return f".{_shown(path.name)}.{kind}.{_writer(os.getpid())}."
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside ``path`` for what is made in one step, such as a link, before it gets its own name."""
+    return path.with_name(_hidden_prefix(path, _NEW) + "link")
+
 
 @contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def staging_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield an empty folder beside ``path`` and remove it at the end; leftovers of killed runs are removed first.
+
+    Args:
+        path: the file or folder that is made in it; its parent must exist.
+    """
+    path = Path(path)
+    remove_leftovers(path.parent, path.name)
+    with tempfile.TemporaryDirectory(prefix=_hidden_prefix(path, _NEW), dir=path.parent) as folder:
+        yield Path(folder)
+
+
+def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None:
+    """Remove what runs that were killed left half done in a folder; an earlier result they had moved is put back.
+
+    Args:
+        folder: where to look; nothing below it.
+        name: the file or folder they were making; None for any.
+    """
+    folder = Path(folder)
+    for entry in list(folder.iterdir()) if folder.is_dir() else []:
+        match = _LEFTOVER.fullmatch(entry.name)
+        if match is None or (name is not None and match["name"] != _shown(name)) or _in_use(entry, match):
+            continue
+        if match["kind"] == _OLD and name is not None and not (folder / name).exists():
+            entry.rename(folder / name)
+        elif match["kind"] == _NEW or (name is not None and (folder / name).exists()):
+            remove_tree(entry)
+
+
+def _in_use(entry: Path, match: re.Match[str]) -> bool:
+    """Whether whoever writes it may still be there."""
+    if match["machine"] == machine():
+        return is_running(int(match["pid"]), match["start"])
+    return time.time() - entry.lstat().st_mtime < _OF_ANOTHER_MACHINE
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder or file; a link goes, and not what it points at."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and rename it to ``path`` when the block ends without an exception.
 
     The temporary file keeps the whole suffix of ``path`` (``.nii.gz``), because image writers choose the format by it.
 
     Args:
         path: the file to write; its folder must exist.
+        durable: have the disk confirm the file and its name, so that it survives a power cut.
 
     Yields:
         The path to write to; it does not exist yet.
+
+    Raises:
+        OSError: no space was left: image writers may not say so.
     """
     path = Path(path)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=_hidden_prefix(path, _NEW), dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         yield temporary
+        _check_space(temporary, path)
+        if durable:
+            sync(temporary)
         temporary.replace(path)
+    if durable:
+        sync(path.parent)
 
 
-def write_text(text: str, path: str | os.PathLike) -> None:
-    """Write ``text`` to ``path`` as UTF-8, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def _check_space(written: Path, path: Path) -> None:
+    """Refuse a file whose end did not find room.
+
+    Raises:
+        OSError: the file system has no block left.
+    """
+    if not hasattr(os, "statvfs"):
+        return
+    left = os.statvfs(written)
+    if left.f_blocks and not left.f_bavail:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
-def write_json(content: Any, path: str | os.PathLike) -> None:
+def sync(path: str | os.PathLike) -> None:
+    """Have the disk confirm a file's content, or a folder's names."""
+    if Path(path).is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without it
+            raise
+    finally:
+        os.close(handle)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put a finished folder in its place, whole: a reader finds the old or the new one, never a mixture.
+
+    Args:
+        new: the finished folder, on the same file system.
+        target: its place; what is there is removed afterwards. A link is followed.
+    """
+    target = target.resolve()
+    if not target.exists():
+        new.rename(target)
+    elif _exchange(new, target):
+        remove_tree(new)
+    else:
+        # Between these two calls there is no folder: the next run finds the old one by its name and puts it back.
+        old = Path(tempfile.mkdtemp(prefix=_hidden_prefix(target, _OLD), dir=target.parent))
+        old.rmdir()
+        target.rename(old)
+        new.rename(target)
+        remove_tree(old)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two names in one step; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    here = -100  # AT_FDCWD
+    return rename is not None and rename(here, os.fsencode(first), here, os.fsencode(second), _EXCHANGE) == 0
+
+
+def write_text(text: str, path: str | os.PathLike, *, durable: bool = False) -> None:
+    """Write ``text`` to ``path`` as UTF-8, atomically; what UTF-8 cannot hold (half a surrogate pair) as ``?``."""
+    with atomic_path(path, durable=durable) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+
+
+def write_json(content: Any, path: str | os.PathLike, *, durable: bool = False) -> None:
     """Write ``content`` to ``path`` as indented JSON, atomically; NaN and infinity are refused (not valid JSON)."""
-    write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", path)
+    write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", path, durable=durable)
 
 
 def write_csv(frame: pd.DataFrame, path: str | os.PathLike) -> None:
     """Write ``frame`` to ``path`` as CSV without its index, atomically; a missing value is an empty cell."""
     with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False)
+        frame.to_csv(temporary, index=False, errors="replace")
 
 
 def plain(value: Any) -> Any:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +13,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.files import replace_folder, staging_folder, write_csv, write_json
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.breast_boxes import Boxes
-from nnunet_fair.masks.endings import FILE_ENDINGS, list_masks
+from nnunet_fair.masks.endings import FILE_ENDINGS, case_id_of, list_masks
 from nnunet_fair.masks.writing import spacing_file
 from nnunet_fair.postprocessing.postprocess_case import CaseOutcome, CaseTask, run_case
 from nnunet_fair.postprocessing.probabilities import LabelSet, read_label_set
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, PostprocessingSettings, settings_to_dict
 from nnunet_fair.postprocessing.uncrop import Crop
+from nnunet_fair.processes import worker_pool
 
 TABLE_FILE = "postprocessing.csv"
 TABLE_COLUMNS = (
@@ -40,6 +39,7 @@ TABLE_COLUMNS = (
 )
 # nnU-Net's own files beside predictions that later steps (its ensembling and evaluation, this command again) look for.
 _PASSED_ON = ("dataset.json", "plans.json")
+_OWN = (TABLE_FILE, SETTINGS_FILE, *_PASSED_ON)
 
 
 @dataclass(frozen=True)
@@ -122,20 +122,23 @@ def postprocess_folder(
         label_set = read_label_set(probabilities)
     groups = settings.labels or (label_set.default_groups if label_set else None)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as staging:
+    with folder_lock(target), staging_folder(target.resolve()) as scratch:
+        staging = scratch / "finished"
+        staging.mkdir()
         tasks = [
-            _task(case_id, path, Path(staging), settings, groups, boxes, probabilities, crops, label_set)
+            _task(case_id, path, staging, settings, groups, boxes, probabilities, crops, label_set)
             for case_id, path in masks.items()
         ]
         progress = tqdm(_run(tasks, n_processes), total=len(tasks), desc="post-processing", unit="case")
         outcomes = tuple(progress)
         summary = FolderSummary(outcomes, _table(outcomes))
-        write_csv(summary.table, Path(staging) / TABLE_FILE)
-        write_json({"settings": settings_to_dict(settings), "counts": summary.counts()}, Path(staging) / SETTINGS_FILE)
+        write_csv(summary.table, staging / TABLE_FILE)
+        write_json({"settings": settings_to_dict(settings), "counts": summary.counts()}, staging / SETTINGS_FILE)
         for name in _PASSED_ON:
             if (source / name).is_file():
-                shutil.copyfile(source / name, Path(staging) / name)
-        _move_in(Path(staging), target, skipped=[masks[case_id].name for case_id in summary.errors])
+                shutil.copyfile(source / name, staging / name)
+        _keep_others(target, staging)
+        replace_folder(staging, target)
     return summary
 
 
@@ -161,7 +164,13 @@ def _check_request(
         raise UserError("`on_empty` lower-threshold needs the probabilities; give their folder as `probabilities`")
     if probabilities is not None and not Path(probabilities).is_dir():
         raise UserError(f"no folder {probabilities}; `probabilities` takes the folder of nnU-Net's .npz files")
-    there = [path.name for path in masks.values() if (target / path.name).exists()]
+    there = [path.name for path in target.iterdir() if case_id_of(path)] if target.is_dir() else []
+    others = sorted({*there} - {path.name for path in masks.values()})
+    if others and not (target / SETTINGS_FILE).is_file():
+        raise UserError(
+            f"{target} holds {others[0]}, a mask of no case of {source} and, without a {SETTINGS_FILE}, of no run of "
+            "this command; it would be lost: give another `target`, or move it away"
+        )
     if there and not overwrite:
         raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more masks; `overwrite` replaces them")
 
@@ -204,23 +213,27 @@ def _run(tasks: Sequence[CaseTask], n_processes: int) -> Iterator[CaseOutcome]:
     if n_processes <= 1 or len(tasks) <= 1:
         yield from map(run_case, tasks)
         return
-    context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
+        with worker_pool(n_processes) as pool:
             yield from pool.map(run_case, tasks, chunksize=max(1, len(tasks) // (8 * n_processes)))
     except BrokenProcessPool as error:
         raise UserError("a worker process was ended, probably for want of memory; use fewer `n_processes`") from error
 
 
-def _move_in(staging: Path, target: Path, skipped: Sequence[str]) -> None:
-    """Put the finished files into the target; a mask left there by an earlier run of a case skipped now is removed."""
-    target.mkdir(exist_ok=True)
-    for file in sorted(staging.iterdir()):
-        file.replace(target / file.name)
-    for name in skipped:
-        (target / name).unlink(missing_ok=True)
-        if name.lower().endswith((".tif", ".tiff")):
-            spacing_file(target / name).unlink(missing_ok=True)
+def _keep_others(target: Path, staging: Path) -> None:
+    """Take what lies in the target and is none of this command's over into the finished folder.
+
+    Masks and records of an earlier run are not: a mask of a case that is no longer predicted would pass for new.
+    """
+    there = list(target.iterdir()) if target.is_dir() else []
+    own = {*_OWN, *(spacing_file(entry).name for entry in there if entry.name.lower().endswith((".tif", ".tiff")))}
+    for entry in there:
+        if case_id_of(entry) or entry.name in own or (staging / entry.name).exists():
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, staging / entry.name, symlinks=True)
+        else:
+            shutil.copy2(entry, staging / entry.name, follow_symlinks=False)
 
 
 def _altered(change) -> bool:

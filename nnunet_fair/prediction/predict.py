@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.files import staging_folder, write_csv, write_json
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.endings import case_id_of
 from nnunet_fair.masks.reading import read_mask
 from nnunet_fair.postprocessing.postprocess_folder import FolderSummary, postprocess_folder
@@ -81,10 +81,10 @@ def predict_cohort(
     settings = replace(settings, uncrop=recipe.crop_margin_mm is not None)
     _check_target(root, target, keep_raw, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-        cohort = prepare_cohort(root, Path(folder), recipe, n_processes=n_processes)
+    with folder_lock(target), staging_folder(target.resolve()) as folder:
+        cohort = prepare_cohort(root, folder, recipe, n_processes=n_processes)
         options, needs_probabilities = options or PredictorOptions(), settings.on_empty == "lower-threshold"
-        predicted = Path(keep_raw) if keep_raw else Path(folder) / "predicted"
+        predicted = Path(keep_raw) if keep_raw else folder / "predicted"
         missing = _open_raw(predicted, model, options, cohort.images, needs_probabilities)
         if missing:
             predict_images(model, missing, predicted, options, save_probabilities=needs_probabilities)
@@ -98,8 +98,8 @@ def predict_cohort(
             n_processes=n_processes,
             overwrite=overwrite,
         )
-    report = _report(cohort.images, {**cohort.skipped, **summary.errors}, summary)
-    write_csv(report, target / REPORT_FILE)
+        report = _report(cohort.images, {**cohort.skipped, **summary.errors}, summary)
+        write_csv(report, target / REPORT_FILE)
     return Prediction(report, summary, settings)
 
 

@@ -6,7 +6,6 @@ Nothing in it comes from a patient: names of columns and rates follow the publis
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,9 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.files import replace_folder, staging_folder, write_csv, write_json
+from nnunet_fair.locks import folder_lock
+from nnunet_fair.processes import start_worker
 from nnunet_fair.synthetic.disparity import (
     DESCRIPTIONS,
     DISPARITIES,
@@ -132,12 +133,10 @@ def write_cohort(
         if not (root / DISPARITY_FILE).is_file():
             raise UserError(f"{root} holds no synthetic cohort (no {DISPARITY_FILE} in it); it is not replaced")
     root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as scratch:
-        folder = Path(scratch) / "cohort"
+    with folder_lock(root), staging_folder(root) as scratch:
+        folder = scratch / "cohort"
         _write_into(folder, settings, n_processes)
-        if root.exists():
-            root.replace(Path(scratch) / "replaced")
-        folder.replace(root)
+        replace_folder(folder, root)
     return settings
 
 
@@ -171,7 +170,7 @@ def _write_cases(folder: Path, patients: Sequence[Patient], settings: CohortOpti
                 rows.append(write(patient))
                 bar.update()
             return rows
-        with get_context("spawn").Pool(n_processes) as pool:
+        with get_context("spawn").Pool(n_processes, initializer=start_worker) as pool:
             for row in pool.imap(write, patients, chunksize=4):
                 rows.append(row)
                 bar.update()

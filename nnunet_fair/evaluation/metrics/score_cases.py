@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, fields
 
@@ -17,6 +16,7 @@ from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.masks.paired_masks import read_masks
 from nnunet_fair.masks.pairing import CasePair
 from nnunet_fair.masks.reading import CaseProblemError
+from nnunet_fair.processes import worker_pool
 
 SCORED = "scored"
 MISSING_PREDICTION = "missing prediction"
@@ -71,7 +71,7 @@ def score_cases(
         rows = [score(pair) for pair in bar(pairs)]
     else:
         try:
-            with ProcessPoolExecutor(min(n_processes, len(pairs)), initializer=_one_thread) as pool:
+            with worker_pool(min(n_processes, len(pairs)), prepare=_one_thread, start_method=None) as pool:
                 rows = list(bar(pool.map(score, pairs, chunksize=max(1, min(8, len(pairs) // (4 * n_processes))))))
         except BrokenProcessPool as error:
             raise UserError(

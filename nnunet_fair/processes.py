@@ -1,0 +1,164 @@
+"""Processes: who is still running, workers that end with their parent, signals that end a command like Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import multiprocessing
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+_TIME_TO_TIDY = 0.5  # seconds a worker has to remove what it was writing, once its task was left
+_TIME_TO_END = 5.0  # seconds all workers have to end, after which they are killed
+
+
+@functools.cache
+def machine() -> str:
+    """A short text for this machine: process numbers mean something on it only."""
+    return hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:8]
+
+
+def start_of(pid: int) -> str:
+    """When a process started, as text that no later process with the same number shares; '' where it cannot be told."""
+    try:
+        # The fields after the name, which is in parentheses and may hold anything; the start is number 22 of all.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def is_running(pid: int, start: str) -> bool:
+    """Whether the process of that number and start is still there.
+
+    Args:
+        pid: its number.
+        start: what :func:`start_of` said of it; '' where it could not tell.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return start_of(pid) == start if start else True
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asked the command to end.
+
+    Args:
+        number: the signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does: what is half done is removed, worker processes end.
+
+    A signal that is ignored already (``nohup``) stays ignored. Outside the main thread nothing changes.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise Ended(number)
+
+    earlier: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                earlier[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def start_worker(prepare: Callable[[], None] | None = None) -> None:
+    """Initialise a worker process: it ends when its parent is gone, and Ctrl-C is the parent's to handle.
+
+    Args:
+        prepare: what else the worker needs.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_worker)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _end_with_parent()
+    if prepare is not None:
+        prepare()
+
+
+def _end_worker(number: int, _frame: FrameType | None) -> None:
+    """Leave the task by an exception, so that it removes what it has half written; the end follows in any case."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, _TIME_TO_TIDY)
+    raise SystemExit(128 + number)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent.pid and not is_running(parent.pid or 0, ""):
+            os._exit(1)  # it went before it could be watched
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def worker_pool(
+    n_processes: int, *, prepare: Callable[[], None] | None = None, start_method: str | None = "spawn"
+) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes that end with the block, at once where it ends by an exception, and with this process.
+
+    Args:
+        n_processes: how many.
+        prepare: called in each worker at its start; has to be a function of a module.
+        start_method: as of ``multiprocessing``; None for the system's default.
+
+    Yields:
+        The pool.
+    """
+    context = multiprocessing.get_context(start_method)
+    pool = ProcessPoolExecutor(n_processes, mp_context=context, initializer=start_worker, initargs=(prepare,))
+    try:
+        yield pool
+    except BaseException:
+        # Leaving the executor's own block would wait for every task that was handed out.
+        workers = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.terminate()
+        end = time.monotonic() + _TIME_TO_END
+        for worker in workers:
+            worker.join(timeout=max(0.0, end - time.monotonic()))
+            if worker.is_alive():
+                worker.kill()
+        raise
+    pool.shutdown()

@@ -1,0 +1,141 @@
+"""Atomic files and folders, and what a killed run leaves behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnunet_fair import files
+from nnunet_fair.files import (
+    atomic_path,
+    remove_leftovers,
+    replace_folder,
+    staging_folder,
+    temporary_name,
+    write_json,
+    write_text,
+)
+from nnunet_fair.processes import machine
+
+
+def hidden(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+def left_over(folder: Path, name: str, *, kind: str = "new", where: str | None = None) -> Path:
+    """A folder as a process that is gone leaves it."""
+    path = folder / f".{name}.nnunet_fair-{kind}.{where or machine()}.4194999.12345.abcdefgh"
+    path.mkdir()
+    (path / "patient.nii.gz").write_text("image")
+    return path
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path):
+    write_text("old", tmp_path / "a.txt")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.txt") as temporary:
+        assert temporary.name == "a.txt"
+        temporary.write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert hidden(tmp_path) == []
+
+
+def test_a_durable_file_and_its_folder_are_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files, "sync", lambda path: synced.append((Path(path).name, (tmp_path / "a.json").exists())))
+    write_json({}, tmp_path / "a.json", durable=True)
+    assert synced == [("a.json", False), (tmp_path.name, True)]
+    write_json({}, tmp_path / "b.json")
+    assert len(synced) == 2
+
+
+def test_a_disk_without_a_block_left_is_noticed(tmp_path, monkeypatch):
+    write_text("old", tmp_path / "a.txt")
+    full = type("Full", (), {"f_blocks": 100, "f_bavail": 0})
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text("new", tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_leftovers_of_this_target_are_removed_and_others_stay(tmp_path):
+    left_over(tmp_path, "out")
+    other = left_over(tmp_path, "other")
+    elsewhere = left_over(tmp_path, "out", where="deadbeef")
+    (tmp_path / ".out.note").write_text("a user's")
+    with staging_folder(tmp_path / "out") as mine:
+        remove_leftovers(tmp_path)  # that of a process that runs stays
+        assert mine.is_dir()
+        assert not other.exists()
+    assert hidden(tmp_path) == [elsewhere.name, ".out.note"]
+    os.utime(elsewhere, (0, 0))  # of another machine: nobody can ask whether it runs, but not for days
+    remove_leftovers(tmp_path, "out")
+    assert hidden(tmp_path) == [".out.note"]
+
+
+def test_links_on_their_way_are_recognised(tmp_path):
+    assert files._LEFTOVER.fullmatch(temporary_name(tmp_path / "DUKE_001.nii.gz").name)["name"] == "DUKE_001.nii.gz"
+
+
+@pytest.mark.parametrize("name", ["a" * 200, "ä" * 100, "x\ny"])
+def test_long_and_odd_names(tmp_path, name):
+    write_text("text", tmp_path / name)
+    left_over(tmp_path, files._shown(name))
+    remove_leftovers(tmp_path, name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_replaced_whole(tmp_path, monkeypatch, exchange):
+    if not exchange:
+        monkeypatch.setattr(files, "_exchange", lambda first, second: False)
+    for name in ("target", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"of {name}").touch()
+    replace_folder(tmp_path / "new", tmp_path / "target")
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["of new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_link_to_the_folder_stays_a_link(tmp_path):
+    for name in ("elsewhere", "new"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "new" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    replace_folder(tmp_path / "new", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere" / "file").exists()
+
+
+def test_a_swap_killed_between_its_two_steps_is_undone_by_the_next_run(tmp_path):
+    left_over(tmp_path, "out", kind="old")
+    with staging_folder(tmp_path / "out"):
+        assert (tmp_path / "out" / "patient.nii.gz").read_text() == "image"
+    left_over(tmp_path, "out", kind="old")
+    remove_leftovers(tmp_path, "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_half_a_surrogate_pair_is_written_as_a_question_mark(tmp_path):
+    write_text("a\ud800b", tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "a?b"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs to mount a small file system")
+def test_on_a_full_disk_nothing_earlier_is_lost(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        write_text("old", disk / "a.txt")
+        with pytest.raises(OSError, match="No space left"):
+            write_text("x" * 500_000, disk / "a.txt")
+        assert (disk / "a.txt").read_text() == "old"
+        assert hidden(disk) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
