@@ -1,6 +1,7 @@
 """Imports run one way: between the rooms, inside them, and towards the libraries that take seconds to load."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,14 @@ def test_there_is_no_circle_between_modules():
         for name in free:
             del remaining[name]
     assert not remaining, f"modules that import each other, or depend on such: {sorted(remaining)}"
+
+
+def test_the_floor_plan_of_the_docs_is_this_list():
+    plan = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Rooms")[2]
+    plan = plan.partition("\nBeside the rooms")[0]
+    rows = re.findall(r"^\| `(?:nnunet_fair/)?([\w/]+)/`[^|]*\| [^|]+ \| ([^|]*) \|$", plan, flags=re.MULTILINE)
+    shown = {room.replace("/", "."): set(cell.split(", ")) - {"–"} for room, cell in rows}
+    assert {room: shown.get(room) for room in ALLOWED} == ALLOWED
 
 
 def test_every_room_is_named_here():
