@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import neutral_names, publishable, without_combinations
+from nnunet_fair.evaluation.comparison.case_changes import case_changes, most_changed
+from nnunet_fair.evaluation.comparison.document import comparison_document
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
 from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, make_folder
@@ -27,7 +27,7 @@ from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_optio
 from nnunet_fair.evaluation.reports.page import Picture
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.table_options import TableOptions
-from nnunet_fair.files import plain, write_csv, write_json, write_text
+from nnunet_fair.files import write_csv, write_json, write_text
 from nnunet_fair.masks.endings import list_masks
 from nnunet_fair.masks.pairing import CasePair, pair_cases
 
@@ -135,9 +135,9 @@ def compare_folders(
     audit = levelling_audit(comparison)
     case_ids = [*scores.case_ids, *scores.left_out]
     names = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
-    changes = case_changes(comparison, scored, names)
+    changes = case_changes(comparison, scored[0][0].cases, names)
     sentence = overall_sentence(comparison, audit, options.name_b)
-    document = comparison_document(comparison, audit, sentence, options, names)
+    document = comparison_document(comparison, audit, sentence, names, name_a=options.name_a, name_b=options.name_b)
     # A row with a case's groups describes a patient, under whatever name.
     private = ["original", *(groups.frame.columns if options.anonymise else ())]
     public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
@@ -152,85 +152,6 @@ def compare_folders(
     )
     write_text(page, output / REPORT)
     return comparison, audit
-
-
-def case_changes(
-    comparison: Comparison, scored: Sequence[Sequence[ScoredFolder]], names: dict[str, str]
-) -> pd.DataFrame:
-    """What changed for each case, the most worsened first.
-
-    Args:
-        comparison: the comparison.
-        scored: the folders of A and of B.
-        names: the name each case is shown under.
-
-    Returns:
-        Table with case_id, dsc_a, dsc_b, difference, norm_hd_a, norm_hd_b (means over the seeds),
-        volume_reference_mm3 where known, the groups, and the case's own ID in ``original``.
-    """
-    scores = comparison.scores
-    first = scored[0][0].cases
-    volume = first["volume_reference_mm3"] if "volume_reference_mm3" in first else pd.Series(dtype=float)
-    frame = pd.DataFrame(
-        {
-            "original": scores.case_ids,
-            "case_id": [names[case_id] for case_id in scores.case_ids],
-            "dsc_a": scores.dsc_a.mean(axis=0),
-            "dsc_b": scores.dsc_b.mean(axis=0),
-            "difference": scores.difference,
-            "norm_hd_a": scores.norm_hd_a.mean(axis=0),
-            "norm_hd_b": scores.norm_hd_b.mean(axis=0),
-            "volume_reference_mm3": volume.reindex(scores.case_ids).to_numpy(dtype=float),
-        }
-    )
-    groups = comparison.groups.frame.reindex(scores.case_ids).reset_index(drop=True)
-    groups = groups.rename(columns={name: f"group_{name}" for name in groups.columns if name in frame.columns})
-    return frame.join(groups).sort_values(["difference", "case_id"]).reset_index(drop=True)
-
-
-def most_changed(changes: pd.DataFrame, n_cases: int) -> pd.DataFrame:
-    """The cases with the largest change in either direction, the largest first; unchanged cases are left out."""
-    moved = changes[changes["difference"] != 0]
-    return moved.loc[moved["difference"].abs().sort_values(ascending=False, kind="stable").index[:n_cases]]
-
-
-def comparison_document(
-    comparison: Comparison, audit: pd.DataFrame, sentence: str, options: CompareOptions, names: dict[str, str]
-) -> dict[str, Any]:
-    """The content of ``comparison.json``; a value that does not exist is null."""
-    scores = comparison.scores
-    statistics = {}
-    for position, name in enumerate(comparison.difference.names):
-        statistics[name] = {
-            "a": comparison.a.values.estimate[position],
-            "b": comparison.b.values.estimate[position],
-            "difference": comparison.difference.values.estimate[position],
-            "percentile": list(comparison.difference.values.percentile[position]),
-            "bca": list(comparison.difference.values.bca[position]),
-        }
-    return plain(
-        {
-            "name_a": options.name_a,
-            "name_b": options.name_b,
-            "n_cases": len(scores.case_ids),
-            "n_seeds_a": len(scores.dsc_a),
-            "n_seeds_b": len(scores.dsc_b),
-            "paired_seeds": options.paired_seeds,
-            "cases_left_out": [names[case_id] for case_id in scores.left_out],
-            "variables": list(comparison.groups.variables),
-            "official_variables": comparison.groups.official,
-            "statistics": statistics,
-            "levelling_down": {"sentence": sentence, "audit": audit.to_dict(orient="records")},
-            "by_seed": {
-                side: {"mean_dsc": list(np.mean(dsc, axis=1)), "mean_norm_hd": list(np.mean(norm_hd, axis=1))}
-                for side, dsc, norm_hd in (
-                    ("a", scores.dsc_a, scores.norm_hd_a),
-                    ("b", scores.dsc_b, scores.norm_hd_b),
-                )
-            },
-            "notes": list(comparison.groups.notes),
-        }
-    )
 
 
 def _pictures(

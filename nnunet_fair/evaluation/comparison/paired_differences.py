@@ -61,6 +61,7 @@ class Comparison:
         difference: intervals of the differences.
         subgroups: per-subgroup differences.
         options: how it was computed.
+        paired_seeds: whether the k-th seed of A and the k-th of B were drawn as one.
     """
 
     scores: PairedScores
@@ -70,6 +71,7 @@ class Comparison:
     difference: NamedIntervals
     subgroups: pd.DataFrame
     options: AnalysisOptions
+    paired_seeds: bool = False
 
 
 def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> PairedScores:
@@ -182,7 +184,7 @@ def compare_scores(
         for estimate, replicates, jackknife in (of_a, of_b, of_the_difference)
     )
     table = _subgroup_differences(scores, members, weights, seeds_a, seeds_b)
-    return Comparison(scores, groups, a, b, difference, table, options)
+    return Comparison(scores, groups, a, b, difference, table, options, paired_seeds)
 
 
 def _over_seeds(model: list[ScoreStatistics], weights: np.ndarray, seeds: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import jinja2
 from nnunet_fair import __version__
 from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, signed
 
+FOLDER = Path(__file__).parent
 N_COMBINATIONS = 12  # rows of the tables of combinations
 
 
@@ -52,9 +53,22 @@ def render(template: str, context: dict[str, Any]) -> str:
     Returns:
         The page, with its style sheet inside.
     """
-    folder = Path(__file__).parent
+    style = (FOLDER / "report.css").read_text(encoding="utf-8")
+    return render_fragment(template, {"style": style, **context})
+
+
+def render_fragment(template: str, context: dict[str, Any]) -> str:
+    """Fill one of the room's templates without a style sheet, for a page that has its own.
+
+    Args:
+        template: its file name.
+        context: its values; text is escaped.
+
+    Returns:
+        HTML.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -67,5 +81,4 @@ def render(template: str, context: dict[str, Any]) -> str:
         "percent": lambda v: f"{100 * v:.0f} %",
     }
     environment.globals |= {"interval": interval, "version": __version__}
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(style=style, **context)
+    return environment.get_template(template).render(**context)

@@ -1,0 +1,211 @@
+"""From a table of cases and a table of patients to scores by group, a report and a notebook's view of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.api.metadata_groups import groups_from_metadata, indexed_by_case
+from nnunet_fair.api.scoring import SCORING
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.evaluate import cases_with_groups
+from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, SCORED
+from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report
+from nnunet_fair.evaluation.reports.options import ReportOptions
+from nnunet_fair.evaluation.reports.page import render_fragment
+from nnunet_fair.evaluation.scores import analysis as core
+from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
+from nnunet_fair.files import write_text
+from nnunet_fair.subgroups.options import (
+    CONFIDENCE,
+    FAILURE_DSC,
+    MAX_ITEMS,
+    MIN_GROUP,
+    MIN_SUPPORT,
+    N_RESAMPLES,
+    SubgroupOptions,
+)
+
+REQUIRED = ("dsc", "norm_hd")
+MEASURED = ("hd95_mm", "volume_reference_mm3")
+"""Columns the tables use where they exist."""
+
+
+class Analysis:
+    """How well and how fairly one model serves the cases; what :func:`evaluate_cases` gives.
+
+    Attributes:
+        cases: the table of cases, indexed by case ID, with the groups of each case behind the
+            metrics.
+        scores: Series of the headline: ``performance``, ``fairness``, ``ranking``, ``mean_dsc``, ``mean_norm_hd``,
+            ``worst_group_dsc``.
+        intervals: table of the estimate and the ends of the interval, ``low`` and ``high``, of every headline
+            statistic and group mean, indexed by its name.
+        by_variable: table indexed by variable: ``fairness``, ``gap_dsc``, ``gap_norm_hd``, ``n_groups``, ``n_missing``.
+        subgroups: table of every group and frequent combination, as ``subgroups.csv`` of ``nnunet_fair evaluate``.
+        warnings: sentences a reader must know before the numbers.
+    """
+
+    def __init__(self, analysis: core.Analysis, settings: dict[str, Any]) -> None:
+        self._analysis = analysis
+        self._settings = settings
+        values = analysis.intervals.values
+        ends = values.ends()
+        self.cases: pd.DataFrame = cases_with_groups(analysis.cases, analysis.groups).set_index("case_id")
+        self.intervals = pd.DataFrame(
+            {"estimate": values.estimate, "low": ends[:, 0], "high": ends[:, 1]},
+            index=pd.Index(analysis.intervals.names, name="statistic"),
+        )
+        names = ["performance", "fairness", "ranking", "mean_dsc", "mean_norm_hd", "worst_group_dsc"]
+        self.scores: pd.Series = self.intervals["estimate"].reindex(names).rename("score")
+        self.by_variable = pd.DataFrame(
+            {name: vars(entry) for name, entry in analysis.score.by_variable.items()}
+        ).T.rename_axis("variable")
+        self.subgroups: pd.DataFrame = analysis.subgroups
+        self.warnings: tuple[str, ...] = analysis.warnings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data, as ``scores.json`` holds it: no case ID, no NaN, None where a value is missing."""
+        return core.scores_document(self._analysis, **({"settings": self._settings} if self._settings else {}))
+
+    def to_html(self, path: str | PathLike[str] | None = None, *, title: str = ReportOptions.title) -> str:
+        """The report page, which needs no network.
+
+        Args:
+            path: where to write it; None writes nothing.
+            title: its title.
+
+        Returns:
+            HTML. Cases that could not be scored are named in it by their ID.
+        """
+        cases = self._analysis.cases
+        problems = cases.loc[cases["status"] == NOT_SCORED, "problem"]
+        page = evaluation_report(
+            self._analysis,
+            title=title,
+            settings=self._settings,
+            problems=[(str(case_id), str(reason)) for case_id, reason in problems.items()],
+        )
+        if path is not None:
+            write_text(page, Path(path))
+        return page
+
+    def _repr_html_(self) -> str:
+        return render_fragment(
+            "analysis.html",
+            {
+                "analysis": self,
+                "n_cases": self._analysis.score.n_cases,
+                "groups": self.subgroups[self.subgroups["kind"] != "combination"],
+            },
+        )
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
+        return f"Analysis of {self._analysis.score.n_cases} cases: {numbers}"
+
+
+def evaluate_cases(
+    cases: pd.DataFrame,
+    metadata: pd.DataFrame,
+    *,
+    variables: Sequence[str] | None = None,
+    attributes: Sequence[str] | None = None,
+    lambda_: float = CHALLENGE_LAMBDA,
+    min_group: int = MIN_GROUP,
+    min_support: float = MIN_SUPPORT,
+    max_items: int = MAX_ITEMS,
+    failure_dsc: float = FAILURE_DSC,
+    n_resamples: int = N_RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Analysis:
+    """Scores, gaps, intervals and subgroups of one model.
+
+    Args:
+        cases: table with one row a case, indexed by case ID or with a column ``case_id``, with ``dsc`` and ``norm_hd``
+            and what else :func:`score_folder` measures.
+        metadata: table of the same cases; every value is a group, NaN where unknown. The challenge's variables may also
+            be years of age, free-text menopause and density letters.
+        variables: columns of the metadata that decide the fairness score; None takes the challenge's where there are
+            any, else all.
+        attributes: further columns for the table of subgroups; None takes all others.
+        lambda_: weight of the fairness in the ranking, in [0, 1].
+        min_group: groups with fewer cases are shown but decide nothing beyond the challenge's score.
+        min_support: smallest share of the cases a combination of attributes must hold.
+        max_items: largest number of attributes in a combination.
+        failure_dsc: a case with a DSC of 0 or below this is a failure.
+        n_resamples: bootstrap replicates.
+        confidence: coverage of the intervals, in (0, 1).
+        seed: seed of the bootstrap.
+
+    Returns:
+        The analysis.
+
+    Raises:
+        UserError: a column is absent, the tables have no case in common, or no case has a score.
+
+    Example:
+        >>> import nnunet_fair
+        >>> import pandas as pd
+        >>> ids = [f"case{i}" for i in range(40)]
+        >>> cases = pd.DataFrame({"dsc": [0.9, 0.6] * 20, "norm_hd": [0.02, 0.1] * 20}, index=ids)
+        >>> metadata = pd.DataFrame({"sex": ["f", "m"] * 20, "site": ["s", "s", "t", "t"] * 10}, index=ids)
+        >>> analysis = nnunet_fair.evaluate_cases(cases, metadata, variables=["sex"], n_resamples=200)
+        >>> analysis.by_variable.loc["sex", ["fairness", "gap_dsc"]].round(2).to_dict()
+        {'fairness': 0.81, 'gap_dsc': 0.3}
+        >>> analysis.subgroups[["subgroup", "n", "mean_dsc"]].head(3)
+          subgroup   n  mean_dsc
+        0      all  40      0.75
+        1    sex=f  20      0.90
+        2    sex=m  20      0.60
+    """
+    table, settings = complete_cases(cases, "cases")
+    if not table["dsc"].notna().any():
+        raise UserError(f"none of the {len(table)} cases in `cases` has a DSC; there is nothing to evaluate")
+    groups = groups_from_metadata(metadata, list(table.index), variables=variables, attributes=attributes)
+    options = AnalysisOptions(
+        lambda_=lambda_,
+        subgroups=SubgroupOptions(
+            min_group=min_group,
+            min_support=min_support,
+            max_items=max_items,
+            failure_dsc=failure_dsc,
+            n_resamples=n_resamples,
+            confidence=confidence,
+            seed=seed,
+        ),
+    )
+    return Analysis(core.analyse(table, groups, options), settings)
+
+
+def complete_cases(cases: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table of cases as the analysis needs it, and how it was scored.
+
+    Args:
+        cases: one row a case with ``dsc`` and ``norm_hd``.
+        what: the argument's name, for messages.
+
+    Returns:
+        The table by case ID with every column the tables use, NaN where it was not measured, and the settings of the
+        scoring; empty where they are not known.
+
+    Raises:
+        UserError: a column is absent.
+    """
+    table = indexed_by_case(cases, what)
+    for name in REQUIRED:
+        if name not in table.columns:
+            raise UserError(
+                f"`{what}` has no column {name!r}; it has {', '.join(map(str, table.columns))}; score_folder and "
+                "score_pairs give such a table"
+            )
+    settings = dict(table.attrs.get(SCORING, {}))
+    defaults: dict[str, Any] = {**dict.fromkeys(MEASURED, np.nan), "status": SCORED, "problem": ""}
+    absent = {name: value for name, value in defaults.items() if name not in table.columns}
+    return table.assign(**absent), {"empty_masks": settings.pop("empty"), **settings} if settings else {}

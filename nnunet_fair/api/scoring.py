@@ -1,0 +1,133 @@
+"""From masks to the table of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
+from nnunet_fair.evaluation.metrics.options import SURFACE_TOLERANCE_MM, ScoringOptions
+from nnunet_fair.evaluation.metrics.score_arrays import score_arrays
+from nnunet_fair.evaluation.metrics.score_cases import CASE_COLUMNS, SCORED, score_cases
+from nnunet_fair.masks.endings import list_masks
+from nnunet_fair.masks.pairing import pair_cases
+
+SCORING = "nnunet_fair.scoring"
+"""The key of ``DataFrame.attrs`` under which a table of cases keeps how it was scored."""
+
+
+def score_folder(
+    references: str | PathLike[str],
+    predictions: str | PathLike[str],
+    *,
+    labels: Sequence[int] | None = None,
+    empty: str = ScoringOptions.empty.value,
+    missing: str = "empty",
+    tolerance_mm: float = SURFACE_TOLERANCE_MM,
+    resample: bool = False,
+    n_processes: int = 1,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Score a folder of predicted masks against the references of the same names.
+
+    Args:
+        references: folder of the reference labels, in any format nnU-Net reads.
+        predictions: folder of the predictions.
+        labels: labels that together are the foreground; None expects images of 0 and 1.
+        empty: what two empty masks score: ``challenge`` (DSC 0), ``perfect`` (1) or ``exclude`` (nothing).
+        missing: a reference without a prediction counts as an ``empty`` mask, or ``skip`` leaves it out.
+        tolerance_mm: tolerance of the surface DSC, in mm.
+        resample: put predictions of another grid onto the reference's instead of refusing them.
+        n_processes: number of processes.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Table with one row a case, indexed by case ID: ``dsc``, ``hd95_voxel``, ``norm_hd``, ``hd95_mm``,
+        ``surface_dsc``, ``precision``, ``recall``, volumes in mm³, lesions found, missed and invented, ``status`` and
+        ``problem``. A case that cannot be scored has no metrics and the reason in ``problem``.
+
+    Raises:
+        UserError: a folder is absent or holds no masks, or no prediction has the name of a reference.
+    """
+    options = _options(labels, empty, tolerance_mm, resample)
+    folders = Path(references), Path(predictions)
+    found = [list_masks(folder) for folder in folders]
+    pairing = pair_cases(*found, missing=missing, where=f" in {folders[0]} and {folders[1]}")
+    return _told(score_cases(pairing.pairs, options, n_processes=n_processes, progress=progress), options)
+
+
+def score_pairs(
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    spacing: Sequence[float] | Mapping[str, Sequence[float]],
+    labels: Sequence[int] | None = None,
+    empty: str = ScoringOptions.empty.value,
+    tolerance_mm: float = SURFACE_TOLERANCE_MM,
+) -> pd.DataFrame:
+    """Score pairs of masks that are in memory.
+
+    Args:
+        pairs: reference and prediction of each case by case ID, label arrays of one shape, (slices, rows, columns) or
+            (rows, columns), bool or numbers.
+        spacing: voxel size in mm along each array axis, of all cases or by case ID.
+        labels: labels that together are the foreground; None expects arrays of 0 and 1.
+        empty: what two empty masks score, see :func:`score_folder`.
+        tolerance_mm: tolerance of the surface DSC, in mm.
+
+    Returns:
+        Table with one row a case, indexed by case ID, as :func:`score_folder` gives it.
+
+    Raises:
+        UserError: a case's arrays or its spacing do not fit together, or hold labels that were not named.
+
+    Example:
+        >>> import numpy as np
+        >>> import nnunet_fair
+        >>> reference = np.zeros((8, 8, 8), dtype=bool)
+        >>> reference[2:6, 2:6, 2:6] = True
+        >>> shifted = np.roll(reference, 1, axis=0)
+        >>> cases = nnunet_fair.score_pairs(
+        ...     {"a": (reference, reference), "b": (reference, shifted)}, spacing=(2.0, 1.0, 1.0)
+        ... )
+        >>> cases[["dsc", "hd95_mm"]]
+                  dsc  hd95_mm
+        case_id
+        a        1.00      0.0
+        b        0.75      2.0
+    """
+    options = _options(labels, empty, tolerance_mm, resample=False)
+    rows = []
+    for case_id, (reference, prediction) in pairs.items():
+        voxel = spacing[case_id] if isinstance(spacing, Mapping) else spacing
+        try:
+            metrics = score_arrays(reference, prediction, tuple(map(float, voxel)), options)
+        except ValueError as error:
+            raise UserError(f"case {case_id!r}: {error}") from error
+        rows.append({"case_id": str(case_id), **metrics, "status": SCORED, "problem": ""})
+    cases = pd.DataFrame(rows, columns=list(CASE_COLUMNS)).set_index("case_id")
+    return _told(cases.astype({"problem": object}), options)
+
+
+def _options(labels: Sequence[int] | None, empty: str, tolerance_mm: float, resample: bool) -> ScoringOptions:
+    """The scoring options the arguments name."""
+    policies = [policy.value for policy in EmptyMaskPolicy]
+    if empty not in policies:
+        raise UserError(f"`empty` is one of {', '.join(policies)}, found {empty!r}")
+    return ScoringOptions(
+        labels=None if labels is None else tuple(labels),
+        empty=EmptyMaskPolicy(empty),
+        tolerance_mm=tolerance_mm,
+        resample=resample,
+    )
+
+
+def _told(cases: pd.DataFrame, options: ScoringOptions) -> pd.DataFrame:
+    """The table with a note of how it was scored, which the report's methods are written from."""
+    cases.attrs[SCORING] = {**asdict(options), "empty": options.empty.value}
+    return cases

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+
+import nnunet_fair
+
+IDS = [f"patient_{i:02d}" for i in range(48)]
+RNG = np.random.default_rng(0)
+METADATA = pd.DataFrame({"sex": ["f", "m"] * 24, "site": ["<s>"] * 24 + ["t"] * 23 + [None]}, IDS)
+CASES = pd.DataFrame(
+    {"dsc": RNG.uniform(0.4, 0.9, 48) - 0.2 * (METADATA["sex"] == "m"), "norm_hd": RNG.random(48)}, IDS
+)
+FAST = {"n_resamples": 60}
+
+
+def test_the_package_offers_its_names_and_loads_them_when_used():
+    assert set(nnunet_fair.__all__) <= set(dir(nnunet_fair))
+    for name in nnunet_fair.__all__:
+        assert getattr(nnunet_fair, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'evaluate_case'"):
+        nnunet_fair.evaluate_case  # noqa: B018
+
+
+@pytest.mark.slow
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, nnunet_fair; print([m for m in ('numpy', 'pandas', 'torch', 'matplotlib') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_masks_in_memory_score_as_the_same_masks_in_files(tmp_path):
+    pairs = {}
+    for i in range(3):
+        reference = np.zeros((6, 10, 12), np.uint8)
+        reference[1:4, 2:7, 3:8] = 2 if i else 0
+        prediction = np.roll(reference, i, axis=2)
+        pairs[f"c{i}"] = (reference, prediction)
+        for array, folder in ((reference, "reference"), (prediction, "prediction")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            image = sitk.GetImageFromArray(array)
+            image.SetSpacing((0.5, 1.0, 3.0))
+            sitk.WriteImage(image, str(tmp_path / folder / f"c{i}.nii.gz"))
+    options = {"labels": [2], "empty": "perfect"}
+    from_files = nnunet_fair.score_folder(tmp_path / "reference", tmp_path / "prediction", **options)
+    in_memory = nnunet_fair.score_pairs(pairs, spacing=(3.0, 1.0, 0.5), **options)
+    pd.testing.assert_frame_equal(from_files, in_memory)
+    by_case = nnunet_fair.score_pairs(pairs, spacing=dict.fromkeys(pairs, (3.0, 1.0, 0.5)), **options)
+    pd.testing.assert_frame_equal(by_case, in_memory)
+
+
+@pytest.mark.parametrize(
+    ("pair", "options", "sentence"),
+    [
+        ((np.ones((2, 2, 2)), np.ones((2, 2, 3))), {}, "case 'c'.*do not fit together"),
+        ((np.full((2, 2, 2), 3), np.ones((2, 2, 2))), {}, "name the labels in `labels`"),
+        ((np.ones((2, 2, 2)), np.ones((2, 2, 2))), {"empty": "good"}, "`empty` is one of challenge, perfect, exclude"),
+    ],
+)
+def test_pairs_that_cannot_be_scored_are_refused(pair, options, sentence):
+    with pytest.raises(nnunet_fair.UserError, match=sentence):
+        nnunet_fair.score_pairs({"c": pair}, spacing=(1, 1, 1), **options)
+
+
+def test_an_analysis_in_a_notebook_on_a_page_and_as_data(tmp_path):
+    analysis = nnunet_fair.evaluate_cases(CASES, METADATA, variables=["sex"], min_group=5, **FAST)
+    male, female = (CASES["dsc"][METADATA["sex"] == sex].mean() for sex in "mf")
+    assert analysis.by_variable.loc["sex", "gap_dsc"] == pytest.approx(female - male)
+    assert analysis.scores["mean_dsc"] == pytest.approx(CASES["dsc"].mean())
+    assert analysis.scores["worst_group_dsc"] == pytest.approx(min(male, female))
+    row = analysis.intervals.loc["gap_dsc:sex"]
+    assert row["low"] < row["estimate"] < row["high"]
+    assert analysis.subgroups["subgroup"].tolist()[:5] == ["all", "sex=f", "sex=m", "site=<s>", "site=t"]
+    assert analysis.cases.loc["patient_00", "site"] == "<s>"
+    shown = analysis._repr_html_()
+    assert "sex=m" in shown and "site=&lt;s&gt;" in shown
+    page = analysis.to_html(tmp_path / "report.html", title="By hand")
+    assert (tmp_path / "report.html").read_text() == page and "<h1>By hand</h1>" in page
+    document = json.dumps(analysis.to_dict())
+    for text in (shown, repr(analysis), document, page):
+        assert "patient_" not in text and "nan" not in text.replace("nnunet_fair", "")
+
+
+def test_columns_that_were_measured_are_used_and_settings_are_told():
+    masks = {case_id: (np.ones((3, 4, 5), bool), np.ones((3, 4, 5), bool)) for case_id in IDS[:12]}
+    cases = nnunet_fair.score_pairs(masks, spacing=(1, 1, 1), tolerance_mm=1.5)
+    analysis = nnunet_fair.evaluate_cases(cases, METADATA, variables=["sex"], min_group=2, **FAST)
+    assert analysis.to_dict()["settings"]["tolerance_mm"] == 1.5
+    assert "Surface DSC tolerance\n1.5 mm" in analysis.to_html()
+    assert "Surface DSC tolerance" not in nnunet_fair.evaluate_cases(CASES, METADATA, **FAST).to_html()
+
+
+def test_case_ids_may_be_a_column_and_are_matched_as_elsewhere():
+    cases = CASES.rename_axis("case_id").reset_index()
+    metadata = METADATA.rename(index=str.upper).rename_axis("case_id").reset_index()
+    first = nnunet_fair.evaluate_cases(cases, metadata, variables=["sex"], **FAST)
+    second = nnunet_fair.evaluate_cases(CASES, METADATA, variables=["sex"], **FAST)
+    pd.testing.assert_frame_equal(first.subgroups, second.subgroups)
+
+
+def test_the_variables_of_the_challenge_are_grouped_as_the_challenge_groups_them():
+    raw = pd.DataFrame({"menopause": ["peri", "post (natural)"] * 24, "age": range(30, 78), "site": "s"}, IDS)
+    analysis = nnunet_fair.evaluate_cases(CASES, raw, **FAST)
+    assert list(analysis.by_variable.index) == ["age", "menopausal_status"]
+    names = set(analysis.subgroups.loc[analysis.subgroups["kind"] == "group", "subgroup"])
+    assert {"age=0-40", "age=71+", "menopausal_status=pre", "menopausal_status=post", "site=s"} <= names
+
+
+@pytest.mark.parametrize(
+    ("cases", "metadata", "options", "sentence"),
+    [
+        (CASES.drop(columns="norm_hd"), METADATA, {}, "`cases` has no column 'norm_hd'"),
+        (pd.concat([CASES, CASES]), METADATA, {}, "case 'patient_00' occurs more than once"),
+        (CASES, METADATA.rename(index=lambda name: f"x{name}"), {}, "no row for any of the 48 cases"),
+        (CASES, METADATA, {"variables": ["sxe"]}, "no column for 'sxe'"),
+        (CASES.assign(dsc=np.nan), METADATA, {}, "nothing to evaluate"),
+        (CASES, METADATA.to_dict(), {}, "`metadata` is a DataFrame with one row a case, found dict"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(cases, metadata, options, sentence):
+    with pytest.raises(nnunet_fair.UserError, match=sentence):
+        nnunet_fair.evaluate_cases(cases, metadata, **options, **FAST)
+
+
+def test_two_models_compared(tmp_path):
+    better = CASES.assign(dsc=CASES["dsc"] + 0.1)
+    comparison = nnunet_fair.compare_models(CASES, better, METADATA, names=("old", "new"), **FAST)
+    assert comparison.differences.loc["mean_dsc", ["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
+    assert comparison.subgroups.set_index("subgroup").loc["sex=m", "difference"] == pytest.approx(0.1)
+    page = comparison.to_html(tmp_path / "report.html")
+    assert "new minus old" in page and (tmp_path / "report.html").read_text() == page
+    assert comparison.to_dict()["n_cases"] == 48
+    for text in (comparison._repr_html_(), repr(comparison), json.dumps(comparison.to_dict())):
+        assert "patient_" not in text
+
+
+def test_seeds_are_tables_in_a_list():
+    seeds = [CASES, CASES.assign(dsc=CASES["dsc"] + 0.02)]
+    comparison = nnunet_fair.compare_models(CASES, seeds, METADATA, **FAST)
+    assert comparison.differences.loc["mean_dsc", "difference"] == pytest.approx(0.01)
+    with pytest.raises(nnunet_fair.UserError, match="A has 1, B 2"):
+        nnunet_fair.compare_models(CASES, seeds, METADATA, paired_seeds=True, **FAST)
+
+
+def test_subgroups_with_and_without_a_score():
+    listed = nnunet_fair.find_subgroups(METADATA, min_group=5, min_support=0.2)
+    assert listed["subgroup"].tolist() == [
+        *("all", "sex=f", "sex=m", "site=<s>", "site=t"),
+        *("sex=f, site=<s>", "sex=f, site=t", "sex=m, site=<s>", "sex=m, site=t"),
+    ]
+    scored = nnunet_fair.find_subgroups(METADATA, CASES["dsc"].drop("patient_00"), **FAST).set_index("subgroup")
+    assert scored.loc["all", "n"] == 47
+    assert scored.loc["sex=m", "mean_score"] == pytest.approx(CASES["dsc"][METADATA["sex"] == "m"].mean())
+    assert scored.loc["sex=m", "low"] < scored.loc["sex=m", "mean_score"] < scored.loc["sex=m", "high"]
+    assert scored.loc["sex=m", "q"] >= scored.loc["sex=m", "p"]
