@@ -33,7 +33,7 @@ ALLOWED = {
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),
     },
     "api": {
-        *("masks", "metadata", "subgroups", "training", "evaluation"),
+        *("masks", "subgroups", "training", "evaluation"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),
     },
     "sharing": {"metadata", "masks", "subgroups", "training", "dataset_conversion", "postprocessing", "prediction"},

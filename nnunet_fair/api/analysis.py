@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.api.metadata_groups import groups_from_metadata, indexed_by_case
+from nnunet_fair.api.case_tables import indexed_by_case
 from nnunet_fair.api.scoring import SCORING
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.evaluate import cases_with_groups
@@ -19,6 +19,7 @@ from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report
 from nnunet_fair.evaluation.reports.options import ReportOptions
 from nnunet_fair.evaluation.reports.page import render_fragment
 from nnunet_fair.evaluation.scores import analysis as core
+from nnunet_fair.evaluation.scores.case_groups import case_groups
 from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
 from nnunet_fair.files import write_text
 from nnunet_fair.subgroups.options import (
@@ -168,7 +169,13 @@ def evaluate_cases(
     table, settings = complete_cases(cases, "cases")
     if not table["dsc"].notna().any():
         raise UserError(f"none of the {len(table)} cases in `cases` has a DSC; there is nothing to evaluate")
-    groups = groups_from_metadata(metadata, list(table.index), variables=variables, attributes=attributes)
+    groups = case_groups(
+        indexed_by_case(metadata, "metadata"),
+        table.index,
+        variables=variables,
+        attributes=attributes,
+        min_group=min_group,
+    )
     options = AnalysisOptions(
         lambda_=lambda_,
         subgroups=SubgroupOptions(

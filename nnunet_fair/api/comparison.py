@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.api.analysis import complete_cases
-from nnunet_fair.api.metadata_groups import groups_from_metadata
+from nnunet_fair.api.case_tables import indexed_by_case
 from nnunet_fair.evaluation.comparison import paired_differences as core
 from nnunet_fair.evaluation.comparison.case_changes import case_changes
 from nnunet_fair.evaluation.comparison.document import comparison_document
@@ -18,6 +18,7 @@ from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall
 from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.options import CompareOptions
 from nnunet_fair.evaluation.reports.page import render_fragment
+from nnunet_fair.evaluation.scores.case_groups import case_groups
 from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
 from nnunet_fair.files import write_text
 from nnunet_fair.subgroups.options import CONFIDENCE, MAX_ITEMS, MIN_GROUP, MIN_SUPPORT, N_RESAMPLES, SubgroupOptions
@@ -164,7 +165,13 @@ def compare_models(
         for given, what in ((cases_a, "cases_a"), (cases_b, "cases_b"))
     ]
     scores = core.pair_scores(tables[0], tables[1])
-    groups = groups_from_metadata(metadata, list(scores.case_ids), variables=variables, attributes=attributes)
+    groups = case_groups(
+        indexed_by_case(metadata, "metadata"),
+        scores.case_ids,
+        variables=variables,
+        attributes=attributes,
+        min_group=min_group,
+    )
     options = AnalysisOptions(
         lambda_=lambda_,
         subgroups=SubgroupOptions(

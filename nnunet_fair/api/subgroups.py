@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from nnunet_fair.api.metadata_groups import groups_from_metadata, indexed_by_case
+from nnunet_fair.api.case_tables import indexed_by_case
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.scores.case_groups import case_groups
 from nnunet_fair.evaluation.scores.cohort import CohortGroups
 from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.group_means import group_mean_intervals
@@ -80,7 +81,7 @@ def find_subgroups(
         if scores.index.has_duplicates:
             raise UserError(f"`scores`: case {scores.index[scores.index.duplicated()][0]!r} occurs more than once")
         case_ids = list(scores.index)
-    groups = groups_from_metadata(table, case_ids, variables=list(table.columns), attributes=())
+    groups = case_groups(table, case_ids, variables=list(table.columns), attributes=(), min_group=min_group)
     options = SubgroupOptions(min_group=min_group, min_support=min_support, max_items=max_items)
     cohort = CohortGroups(groups.frame.reindex(case_ids), groups.variables, options)
     found = cohort.subgroup_columns()

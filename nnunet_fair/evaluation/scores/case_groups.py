@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -83,15 +83,60 @@ def read_case_groups(
         notes += map(_sentence, read.notes)
         if read.n_without_id:
             notes.append(f"{read.n_without_id} rows of {path.name} carry no case ID and were left out.")
+    groups = case_groups(
+        table,
+        case_ids,
+        variables=variables,
+        attributes=attributes,
+        takes_all=is_fair_cases,
+        min_group=min_group,
+        where=str(path),
+        column_notes=column_notes,
+    )
+    return replace(groups, notes=(*notes, *groups.notes))
+
+
+def case_groups(
+    table: pd.DataFrame,
+    case_ids: Iterable[str],
+    *,
+    variables: Sequence[str] | None = None,
+    attributes: Sequence[str] | None = None,
+    takes_all: bool = True,
+    min_group: int = MIN_GROUP,
+    where: str = "`metadata`",
+    column_notes: Mapping[str, tuple[str, ...]] | None = None,
+) -> CaseGroups:
+    """The groups of the evaluated cases from a table in memory.
+
+    Args:
+        table: one row a case, indexed by case ID.
+        case_ids: the cases.
+        variables: variables of the fairness score; None takes those of the challenge's three that the table has, or
+            every column of a table that has none of them.
+        attributes: further attributes for the subgroup table; None takes every other column.
+        takes_all: whether the columns that nobody named are groups too; False takes the named ones, and the
+            challenge's, only.
+        min_group: see :func:`read_case_groups`.
+        where: the table's name in messages.
+        column_notes: what a reader of a column's groups has to know.
+
+    Returns:
+        The groups of the cases that have a row.
+
+    Raises:
+        UserError: the table lacks a column that was asked for, or has no row for any case.
+    """
+    notes: list[str] = []
     case_ids = list(case_ids)
     match = match_rows(table.index, case_ids)
     matches = match.rows
     notes += map(_sentence, match.notes)
     if not matches:
         raise UserError(
-            f"{path} has no row for any of the {len(case_ids)} cases: its IDs look like "
-            f"{next(iter(table.index), 'nothing')!r}, the label files like {case_ids[0]!r}; name the ID column with "
-            "`id_column`"
+            f"{where} has no row for any of the {len(case_ids)} cases: its IDs look like "
+            f"{next(iter(table.index), 'nothing')!r}, those of the cases like {next(iter(case_ids), 'nothing')!r}; "
+            "name the ID column with `id_column`"
         )
     table = table.loc[list(matches.values())].set_axis(list(matches), axis="index")
 
@@ -99,7 +144,7 @@ def read_case_groups(
     columns, left_out = _groups(
         table, min_group, CHALLENGE_VARIABLES if variables is None else variables, must_have=explicit
     )
-    if not columns and is_fair_cases:
+    if not columns and takes_all:
         columns, left_out = _groups(
             table, min_group, [name for name in table.columns if table[name].nunique()], must_have=False
         )
@@ -109,15 +154,15 @@ def read_case_groups(
     if not columns:
         unusable = [sentence for sentence in left_out if "is left out" in sentence and "no column" not in sentence]
         raise UserError(
-            f"{path} has none of the variables {', '.join(CHALLENGE_VARIABLES)}; name the columns to be fair over with "
-            f"`variables`; it has {', '.join(map(str, table.columns))}"
+            f"{where} has none of the variables {', '.join(CHALLENGE_VARIABLES)}; name the columns to be fair over "
+            f"with `variables`; it has {', '.join(map(str, table.columns))}"
             + (f" ({' '.join(unusable)})" if unusable else "")
         )
     score_variables = tuple(columns)
     taken = set(columns) | {SAME_ATTRIBUTE.get(name, name) for name in columns}
     if attributes is None:
         others = [name for name in table.columns if name not in taken and table[name].nunique()]
-        further, sentences = _groups(table, min_group, others if is_fair_cases else [], must_have=False)
+        further, sentences = _groups(table, min_group, others if takes_all else [], must_have=False)
     else:
         further, sentences = _groups(
             table, min_group, [name for name in attributes if name not in taken], must_have=True
@@ -129,7 +174,7 @@ def read_case_groups(
         f"{name}: the groups are the table's own, not the challenge's." for name in own if name in OFFICIAL_GROUPS
     ]
     used = [source_column(name, table) or name for name in frame.columns]
-    notes += [_sentence(note) for name in dict.fromkeys(used) for note in column_notes.get(name, ())]
+    notes += [_sentence(note) for name in dict.fromkeys(used) for note in (column_notes or {}).get(name, ())]
     return CaseGroups(
         frame=frame,
         variables=score_variables,

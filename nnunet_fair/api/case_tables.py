@@ -1,0 +1,33 @@
+"""Tables that a caller hands over: one row a case, by case ID."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from nnunet_fair.errors import UserError
+
+CASE_ID = "case_id"
+
+
+def indexed_by_case(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """A table by case ID: its column ``case_id`` where it has one, else its index.
+
+    Args:
+        table: one row a case.
+        what: its name in a message.
+
+    Raises:
+        UserError: it is no DataFrame, or a case ID is missing or occurs twice.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise UserError(f"`{what}` is a DataFrame with one row a case, found {type(table).__name__}")
+    attrs = table.attrs
+    table = table.set_index(CASE_ID) if CASE_ID in table.columns else table
+    if table.index.hasnans:
+        raise UserError(f"`{what}` has a row without a case ID; give each row its case's ID as the index")
+    table = table.set_axis(table.index.map(str), axis="index").rename_axis(CASE_ID)
+    if table.index.has_duplicates:
+        twice = table.index[table.index.duplicated()][0]
+        raise UserError(f"`{what}`: case {twice!r} occurs more than once; keep one row a case")
+    table.attrs = attrs
+    return table
