@@ -149,7 +149,7 @@ def make_trainer(fair: bool, network: str, patch: list[int], device: str):
             metadata=table,
             train_ids=list(table.index),
             val_ids=[],
-            n_classes=1,
+            present=pd.DataFrame({0: True}, index=table.index),
             folder=Path(trainer.output_folder),
             log=lambda line: None,
         )

@@ -3,6 +3,10 @@
 A patch holds a part of a case, so a patch's own DSC means little; the counts behind it add up. For each case the
 intersection and the sum of the two masks' sizes are summed over the patches of an epoch, what is remembered from
 earlier epochs is multiplied by a decay first, and the score is DSC = 2 · intersection / (prediction + reference).
+
+DSC is a question about cases that have the structure. A case has a score for a class only where its whole reference
+contains it, and none elsewhere, whatever is predicted; for cases that have none of the scored classes another question
+is kept apart: the share of their patches without a false voxel.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ from torch import Tensor
 DECAY = 0.7
 """What is left of a case's running counts when it is seen in a new epoch: half of a score is of the last two or three
 epochs that saw the case. Not varied in the effect study."""
+
+MIN_VOXELS = 1.0
+"""Remembered voxels below which a class says nothing: what is left, after many epochs, of voxels seen long ago."""
 
 MIN_PATCHES = 2
 """Patches after which a case has a score: one random patch often holds no lesion at all."""
@@ -72,31 +79,36 @@ class RunningCaseScores:
     """The running counts behind every case's score.
 
     Args:
-        case_ids: the cases that may be scored, each once.
-        n_classes: foreground labels or regions K.
-        score_class: the class whose DSC is the score; None for the mean over the classes.
+        present: bool table of shape (n_cases, K), indexed by case ID: the K foreground labels or regions that each
+            case's whole reference contains.
+        score_class: the class whose DSC is the score; None for the mean over the classes a case has.
         decay: what is left of a case's counts when it is seen in a new epoch, in [0, 1].
     """
 
-    def __init__(
-        self, case_ids: Sequence[str], n_classes: int, *, score_class: int | None = None, decay: float = DECAY
-    ) -> None:
-        self.case_ids = tuple(case_ids)
+    def __init__(self, present: pd.DataFrame, *, score_class: int | None = None, decay: float = DECAY) -> None:
+        self.case_ids = tuple(map(str, present.index))
         self._row = {case_id: row for row, case_id in enumerate(self.case_ids)}
         self._decay = decay
-        self._score_class = score_class
-        self.intersection = np.zeros((len(self.case_ids), n_classes))
-        self.total = np.zeros((len(self.case_ids), n_classes))
+        counted = np.ones(present.shape[1], dtype=bool)
+        if score_class is not None:
+            counted[:] = np.arange(len(counted)) == score_class
+        self._counted = counted
+        self._present = present.to_numpy(dtype=bool) & counted
+        self.has_structure = self._present.any(axis=1)
+        self.intersection = np.zeros(present.shape)
+        self.total = np.zeros(present.shape)
+        self.clean = np.zeros((len(self.case_ids), 2))
         self.patches = np.zeros(len(self.case_ids))
         self._start_epoch()
 
     def __repr__(self) -> str:
         # nnU-Net writes the text of every attribute of a trainer to debug.json: no case ID may be in it.
-        return f"RunningCaseScores({len(self.case_ids)} cases, {int((self.patches >= MIN_PATCHES).sum())} scored)"
+        return f"RunningCaseScores({len(self.case_ids)} cases, {int((self.patches >= MIN_PATCHES).sum())} seen)"
 
     def _start_epoch(self) -> None:
         self._new_intersection = np.zeros_like(self.intersection)
         self._new_total = np.zeros_like(self.total)
+        self._new_clean = np.zeros_like(self.clean)
         self._new_patches = np.zeros_like(self.patches)
 
     def add(self, case_ids: Sequence[str], intersection: np.ndarray, total: np.ndarray) -> None:
@@ -113,6 +125,8 @@ class RunningCaseScores:
         rows = [self._row[str(case_id)] for case_id in case_ids]
         np.add.at(self._new_intersection, rows, intersection)
         np.add.at(self._new_total, rows, total)
+        clean = total[:, self._counted].sum(axis=1) == 0
+        np.add.at(self._new_clean, rows, np.column_stack([clean, np.ones(len(rows))]))
         np.add.at(self._new_patches, rows, 1)
 
     def end_epoch(self, gather: Callable[[np.ndarray], np.ndarray] = lambda counts: counts) -> None:
@@ -121,12 +135,13 @@ class RunningCaseScores:
         Args:
             gather: sums an array over the processes of a distributed training.
         """
-        intersection, total, patches = (
-            gather(counts) for counts in (self._new_intersection, self._new_total, self._new_patches)
+        intersection, total, clean, patches = (
+            gather(counts) for counts in (self._new_intersection, self._new_total, self._new_clean, self._new_patches)
         )
         kept = np.where(patches > 0, self._decay, 1.0)[:, None]
         self.intersection = kept * self.intersection + intersection
         self.total = kept * self.total + total
+        self.clean = kept * self.clean + clean
         self.patches = self.patches + patches
         self._start_epoch()
 
@@ -134,22 +149,40 @@ class RunningCaseScores:
         """The score of every case.
 
         Returns:
-            DSC in [0, 1] indexed by case ID; NaN for a case seen in fewer than ``MIN_PATCHES`` patches, or in none
-            where it has or is given any foreground. A class that a case lacks does not enter its mean.
+            DSC in [0, 1] indexed by case ID; NaN for a case whose reference has none of the scored classes, that was
+            seen in fewer than ``MIN_PATCHES`` patches, or of whose classes fewer than ``MIN_VOXELS`` voxels are
+            remembered. A class that a case lacks does not enter its mean.
+        """
+        known = self._present & (self.total >= MIN_VOXELS)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            dsc = np.where(known, 2 * self.intersection / self.total, 0.0)
+        n_classes = known.sum(axis=1)
+        score = np.where(n_classes > 0, dsc.sum(axis=1) / np.maximum(n_classes, 1), np.nan)
+        return self._of_seen(score)
+
+    def clean_shares(self) -> pd.Series:
+        """The share of the patches without a false voxel, of the cases that have none of the scored classes.
+
+        Returns:
+            Shares in [0, 1] indexed by case ID, weighted by the decay as the counts are; NaN for a case that has one
+            of the classes or was seen in fewer than ``MIN_PATCHES`` patches.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            dsc = np.where(self.total > 0, 2 * self.intersection / self.total, np.nan)
-        if self._score_class is not None:
-            score = dsc[:, self._score_class]
-        else:
-            present = np.isfinite(dsc).sum(axis=1)
-            score = np.where(present > 0, np.nansum(dsc, axis=1) / np.maximum(present, 1), np.nan)
-        return pd.Series(np.where(self.patches >= MIN_PATCHES, score, np.nan), index=list(self.case_ids))
+            share = np.where(self.has_structure, np.nan, self.clean[:, 0] / self.clean[:, 1])
+        return self._of_seen(share)
+
+    def _of_seen(self, values: np.ndarray) -> pd.Series:
+        return pd.Series(np.where(self.patches >= MIN_PATCHES, values, np.nan), index=list(self.case_ids))
 
     def state(self) -> dict[str, list]:
         """The running counts by case ID, to be saved; see :meth:`load_state`."""
         return {
-            case_id: [self.intersection[row].tolist(), self.total[row].tolist(), self.patches[row]]
+            case_id: [
+                self.intersection[row].tolist(),
+                self.total[row].tolist(),
+                self.patches[row],
+                self.clean[row].tolist(),
+            ]
             for case_id, row in self._row.items()
         }
 
@@ -157,4 +190,6 @@ class RunningCaseScores:
         """Take up saved counts; a case the state does not know starts from nothing."""
         for case_id, row in self._row.items():
             if case_id in state:
-                self.intersection[row], self.total[row], self.patches[row] = state[case_id]
+                self.intersection[row], self.total[row], self.patches[row], *clean = state[case_id]
+                if clean:  # earlier states have none
+                    self.clean[row] = clean[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.settings_record import check_integer, check_number, read_record, wrong_setting
+from nnunet_fair.settings_record import check_bool, check_integer, check_number, read_record, wrong_setting
 
 PLANS_SECTION = "nnunet_fair"
 AUTOMATIC = "auto"
@@ -60,6 +60,11 @@ class FairConfig:
         "norm to which the gradient of a step is clipped, below nnU-Net's 12; auto finds it while training and clips "
         "only while weights act on the loss; null leaves it to nnU-Net",
     )
+    healthy_cases: bool = _setting(
+        False,
+        "whether cases whose reference has none of the scored classes are weighed too, among themselves, by the share "
+        "of their patches without a false voxel; else they weigh 1",
+    )
 
     def __post_init__(self) -> None:
         names: Any = self.attributes  # of JSON, whatever that holds
@@ -77,6 +82,7 @@ class FairConfig:
         check_integer(self, "max_items", low=1)
         check_integer(self, "warmup_epochs", low=0, others=(None,))
         check_integer(self, "score_class", low=0, others=(None,))
+        check_bool(self, "healthy_cases")
 
     def warmup(self, num_epochs: int) -> int:
         """Epochs before the first refresh: ``warmup_epochs``, or 15 % of the training and at least one epoch."""

@@ -24,6 +24,7 @@ from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.finder import Refresh
 from nnunet_fair.training.losses import CaseWeightedLoss, case_weighted
 from nnunet_fair.training.method import ON_LOSS, FairMethod
+from nnunet_fair.training.present_classes import present_classes
 from nnunet_fair.training.session import FairSession, chosen_attributes, read_metadata
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
@@ -119,7 +120,7 @@ class DivergenceWeighting(_Host):
                 metadata=read_metadata(find_fair_cases(self.plans_manager.dataset_name)),
                 train_ids=dataset_tr.identifiers,
                 val_ids=dataset_val.identifiers,
-                n_classes=self._n_foreground(),
+                present=present_classes((dataset_tr, dataset_val), self.label_manager),
                 folder=Path(self.output_folder),
                 log=self.print_to_log_file,
                 writes=self.local_rank == 0,
@@ -141,10 +142,6 @@ class DivergenceWeighting(_Host):
                 f'setting "warmup_epochs" is {warmup}, but the training has {self.num_epochs} epochs, so that no '
                 'weight would ever act; lower it, or set "strength": 0 to train without weights'
             )
-
-    def _n_foreground(self) -> int:
-        manager = self.label_manager
-        return len(manager.foreground_regions if manager.has_regions else manager.foreground_labels)
 
     def train_step(self, batch: dict) -> dict:
         """As nnU-Net's, with the weights of the batch's cases, which are scored on the way."""

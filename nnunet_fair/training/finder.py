@@ -26,12 +26,15 @@ class Refresh:
         divergence: the table of ``subgroup_divergence`` over the scored cases, the most negative first, with a further
             column ``probability``: that the subgroup is the disadvantaged one; NaN where the search is for the lowest.
         note: why the weights are neutral, in one sentence; "" where they are not.
+        without_structure: the same table of the cases that have none of the scored classes, over the shares of their
+            patches without a false voxel; None where they are not weighed.
     """
 
     weights: np.ndarray
     subgroup: tuple[str, ...]
     divergence: pd.DataFrame
     note: str = ""
+    without_structure: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         return f"Refresh(n_train={len(self.weights)}, n_subgroups={len(self.divergence)})"

@@ -68,6 +68,6 @@ PUBLISHED = FairMethod(
     alpha=0.5,
     smoothing=0.0,
     defaults={"min_support": 0.005, "min_t": 0.0, "max_gradient": None},
-    without_effect=("strength", "max_weight", "min_t", "max_gradient"),
+    without_effect=("strength", "max_weight", "min_t", "max_gradient", "healthy_cases"),
 )
 """Poeta et al. 2025 as its code has it, but with the gradient of the weighted loss and weights looked up by case ID."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "fair_weights.csv"
 HISTORY_FILE = "fair_history.csv"
+HEALTHY_HISTORY_FILE = "fair_history_healthy.csv"
 PROGRESS_FILE = "fair_progress.png"
 HISTORY_COLUMNS = ("epoch", "subgroup", "n", "support", "mean_score", "divergence", "t", "probability")
 HISTORY_SUBGROUPS = 50
@@ -79,6 +80,13 @@ class FairRecords:
                 self._history = _read_history(history, last_epoch)
         with self._or_a_line(HISTORY_FILE):
             write_csv(self._history, history)
+        healthy = self._folder / HEALTHY_HISTORY_FILE
+        if healthy.is_file():
+            with self._or_a_line(HEALTHY_HISTORY_FILE):
+                if last_epoch is None:
+                    healthy.unlink()
+                else:
+                    write_csv(_read_history(healthy, last_epoch), healthy)
 
     def write(self, epoch: int, refresh: Refresh, train_ids: Sequence[str]) -> None:
         """Write one refresh.
@@ -90,19 +98,14 @@ class FairRecords:
         """
         self._weight_range.append((epoch, float(refresh.weights.min()), float(refresh.weights.max())))
         with self._or_a_line(HISTORY_FILE):
-            self._write_history(epoch, refresh)
+            rows = _append(self._folder / HISTORY_FILE, epoch, refresh.divergence)
+            self._history = rows if self._history.empty else pd.concat([self._history, rows], ignore_index=True)
+        if refresh.without_structure is not None:
+            with self._or_a_line(HEALTHY_HISTORY_FILE):
+                _append(self._folder / HEALTHY_HISTORY_FILE, epoch, refresh.without_structure)
         weights = pd.DataFrame({"case_id": train_ids, "weight": refresh.weights, "subgroup": refresh.subgroup})
         with self._or_a_line(WEIGHTS_FILE):
             write_csv(weights.sort_values("case_id"), self._folder / WEIGHTS_FILE)
-
-    def _write_history(self, epoch: int, refresh: Refresh) -> None:
-        rows = refresh.divergence
-        if rows["probability"].notna().any():
-            rows = rows.loc[rows["probability"].nlargest(HISTORY_SUBGROUPS).index.sort_values()]
-        rows = rows.head(HISTORY_SUBGROUPS).assign(epoch=epoch)[list(HISTORY_COLUMNS)]
-        with (self._folder / HISTORY_FILE).open("a", encoding="utf-8", newline="") as file:
-            rows.to_csv(file, header=False, index=False)
-        self._history = rows if self._history.empty else pd.concat([self._history, rows], ignore_index=True)
 
     def plot(self) -> None:
         """Draw the divergence of the worst subgroups and the range of the weights over the epochs."""
@@ -155,6 +158,16 @@ def _read_history(path: Path, last_epoch: int) -> pd.DataFrame:
     for column in [name for name in HISTORY_COLUMNS if name != "subgroup"]:
         kept = kept.assign(**{column: pd.to_numeric(kept[column], errors="coerce")})
     return kept.astype({"epoch": int, "n": int})
+
+
+def _append(path: Path, epoch: int, rows: pd.DataFrame) -> pd.DataFrame:
+    """Append a refresh's most probable, or lowest, subgroups to a history; returns what was written."""
+    if rows["probability"].notna().any():
+        rows = rows.loc[rows["probability"].nlargest(HISTORY_SUBGROUPS).index.sort_values()]
+    rows = rows.head(HISTORY_SUBGROUPS).assign(epoch=epoch)[list(HISTORY_COLUMNS)]
+    with path.open("a", encoding="utf-8", newline="") as file:
+        rows.to_csv(file, header=file.tell() == 0, index=False)
+    return rows
 
 
 def _worst_lately(history: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

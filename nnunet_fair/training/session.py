@@ -42,7 +42,8 @@ class FairSession:
         metadata: attribute table indexed by case ID; may lack cases and hold others.
         train_ids: the fold's training cases.
         val_ids: the fold's validation cases; the same as ``train_ids`` for fold ``all``.
-        n_classes: foreground labels or regions.
+        present: bool table indexed by case ID, at least of the fold's cases: the foreground labels or regions each
+            case's whole reference contains, one column each.
         folder: the fold's output folder.
         log: writes a line to nnU-Net's training log.
         writes: whether this process writes files (rank 0).
@@ -66,11 +67,12 @@ class FairSession:
         metadata: pd.DataFrame,
         train_ids: Sequence[str],
         val_ids: Sequence[str],
-        n_classes: int,
+        present: pd.DataFrame,
         folder: Path,
         log: Callable[[str], None],
         writes: bool = True,
     ) -> None:
+        n_classes = present.shape[1]
         if config.score_class is not None and config.score_class >= n_classes:
             raise UserError(
                 f'setting "score_class" is {config.score_class}, but the dataset has {n_classes} foreground classes or '
@@ -84,12 +86,15 @@ class FairSession:
         self._folder = folder
         scorable = self.scorable(self._train_ids, tuple(map(str, val_ids)))
         metadata = chosen_attributes(metadata, config.attributes)
+        self._scores = RunningCaseScores(present.loc[list(scorable)], score_class=config.score_class)
+        counted = present if config.score_class is None else present.iloc[:, [config.score_class]]
+        self._has_structure = counted.loc[list(self._train_ids)].any(axis=1).to_numpy()
         self._announce(metadata)
         self._metadata_hash = metadata_hash(metadata.reindex(sorted({*self._train_ids, *scorable})))
-        self.finder = SubgroupFinder(
-            metadata.reindex(list(scorable)), metadata.reindex(list(self._train_ids)), config, method
+        self.finder = self._finder(metadata, self._scores.has_structure, self._has_structure)
+        self.healthy_finder = (
+            self._finder(metadata, ~self._scores.has_structure, ~self._has_structure) if config.healthy_cases else None
         )
-        self._scores = RunningCaseScores(scorable, n_classes, score_class=config.score_class)
         self.records = FairRecords(folder, log)
         self.weights = method.neutral(self._train_ids)
         self.clipping = None if config.max_gradient is None else GradientClipping(config.max_gradient)
@@ -100,6 +105,19 @@ class FairSession:
     def __repr__(self) -> str:
         # nnU-Net writes the text of every attribute of a trainer to debug.json: nothing about patients may be in it.
         return f"FairSession({len(self._train_ids)} training cases, {self._scores})"
+
+    def _finder(self, metadata: pd.DataFrame, scored: np.ndarray, train: np.ndarray) -> SubgroupFinder:
+        """The finder of the cases with, or without, one of the scored classes.
+
+        Args:
+            metadata: attribute table indexed by case ID.
+            scored: bool array, which of the cases that are scored.
+            train: bool array of shape (n_train,), which of the training cases.
+        """
+        scored_ids, train_ids = np.array(self._scores.case_ids)[scored], np.array(self._train_ids)[train]
+        return SubgroupFinder(
+            metadata.reindex(list(scored_ids)), metadata.reindex(list(train_ids)), self.config, self.method
+        )
 
     def scorable(self, train_ids: tuple[str, ...], val_ids: tuple[str, ...]) -> tuple[str, ...]:
         """The cases whose scores find the subgroups."""
@@ -127,6 +145,13 @@ class FairSession:
             f"{len(without)} of {len(self._train_ids)} training cases without metadata (neutral weight); "
             f"weights act on {' and '.join(places)}"
         )
+        n_healthy = int((~self._has_structure).sum())
+        if n_healthy:
+            weighed = "are weighed among themselves" if self.config.healthy_cases else "have no DSC and weigh 1"
+            self._log(
+                f"nnunet-fair: {n_healthy} of {len(self._train_ids)} training cases contain none of the scored classes "
+                f"and {weighed}"
+            )
 
     @property
     def scores(self) -> pd.Series:
@@ -163,7 +188,7 @@ class FairSession:
         self._scores.end_epoch(gather)
         if not self.refreshes_at(next_epoch, num_epochs):
             return False
-        refresh = self.finder.refresh(self._scores.scores())
+        refresh = self._refresh()
         self.set_weights(self.weights.renewed(refresh.weights, self.method.smoothing))
         self.last_refresh = refresh = replace(refresh, weights=self.weights.values)
         self._report(next_epoch, refresh)
@@ -172,6 +197,24 @@ class FairSession:
             if self.records.n_refreshes <= _ALWAYS_PLOTTED or self.records.n_refreshes % _PLOTTED_EVERY == 0:
                 self.records.plot()
         return True
+
+    def _refresh(self) -> Refresh:
+        """What the scores say now, of all training cases.
+
+        Cases with and without the scored classes are never compared: each kind has mean weight 1 of its own, so that
+        training sees them as often as without weights; the latter weigh 1 unless ``healthy_cases`` asks for more.
+        """
+        found = self.finder.refresh(self._scores.scores())
+        if self._has_structure.all():
+            return found
+        weights, subgroup = np.ones(len(self._train_ids)), np.full(len(self._train_ids), "", dtype=object)
+        weights[self._has_structure], subgroup[self._has_structure] = found.weights, found.subgroup
+        table = None
+        if self.healthy_finder is not None:
+            healthy = self.healthy_finder.refresh(self._scores.clean_shares())
+            weights[~self._has_structure], subgroup[~self._has_structure] = healthy.weights, healthy.subgroup
+            table = healthy.divergence
+        return replace(found, weights=weights, subgroup=tuple(subgroup), without_structure=table)
 
     def set_weights(self, weights: CaseWeights) -> None:
         """Train with these weights from now on."""
@@ -183,20 +226,27 @@ class FairSession:
     def _report(self, epoch: int, refresh: Refresh) -> None:
         if refresh.note:
             self._log(f"nnunet-fair: weights for epoch {epoch} are neutral: {refresh.note}")
-            return
-        weighed = refresh.divergence["probability"].notna().any()
-        self._log(
-            f"nnunet-fair: weights for epoch {epoch}: {refresh.weights.min():.2f} to {refresh.weights.max():.2f}, "
-            f"{sum(map(bool, refresh.subgroup))} of {len(self._train_ids)} cases in a subgroup below average; "
-            f"{'most probably disadvantaged' if weighed else 'lowest'}:"
-        )
-        told = refresh.divergence
+        else:
+            weighed = refresh.divergence["probability"].notna().any()
+            self._log(
+                f"nnunet-fair: weights for epoch {epoch}: {refresh.weights.min():.2f} to {refresh.weights.max():.2f}, "
+                f"{sum(map(bool, refresh.subgroup))} of {len(self._train_ids)} cases in a subgroup below average; "
+                f"{'most probably disadvantaged' if weighed else 'lowest'}:"
+            )
+            self._tell(refresh.divergence, "DSC")
+        if refresh.without_structure is not None and len(refresh.without_structure):
+            self._log("nnunet-fair: of the cases without the scored classes:")
+            self._tell(refresh.without_structure, "share of patches without a false voxel")
+
+    def _tell(self, table: pd.DataFrame, score: str) -> None:
+        """Write the first rows of a table of subgroups to the log."""
+        weighed = table["probability"].notna().any()
         if weighed:
-            told = told.sort_values("probability", ascending=False, kind="stable")
-        for row in told.head(_LOGGED_SUBGROUPS).itertuples():
+            table = table.sort_values("probability", ascending=False, kind="stable")
+        for row in table.head(_LOGGED_SUBGROUPS).itertuples():
             probability = f", probability {row.probability:.2f}" if weighed else ""
             self._log(
-                f"nnunet-fair:   {row.subgroup} (n = {row.n}, DSC {row.mean_score:.3f}, divergence "
+                f"nnunet-fair:   {row.subgroup} (n = {row.n}, {score} {row.mean_score:.3f}, divergence "
                 f"{row.divergence:+.3f}, t = {row.t:.1f}{probability})"
             )
 

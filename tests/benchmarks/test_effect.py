@@ -166,7 +166,7 @@ def session(folder: Path, **variant) -> EffectSession:
         metadata=METADATA,
         train_ids=["t0", "t1", "t2", "t3"],
         val_ids=["v0", "v1"],
-        n_classes=1,
+        present=pd.DataFrame({0: True}, index=METADATA.index),
         folder=folder,
         log=lambda _: None,
     )

@@ -189,7 +189,7 @@ def tiny_dataset(tmp_path, monkeypatch):
             image = (rng.normal(size=SHAPE) * 0.3 + lesion * (0.7 if hard else 2.0)).astype(np.float32)
             seg = _labels(kind, lesion, core, rng)
             foreground = [1] if kind == "plain" else [1, 2]
-            wanted = [(1, 2), 2] if "regions" in kind else foreground
+            wanted = [(1, 2), (2,)] if "regions" in kind else foreground
             locations = {
                 key: np.argwhere(np.isin(seg[None], key if isinstance(key, tuple) else (key,))) for key in wanted
             }

@@ -29,6 +29,7 @@ def test_the_plans_win_over_a_methods_defaults():
         (PUBLISHED, {"max_weight": 3}),
         (PUBLISHED, {"min_t": 2}),
         (PUBLISHED, {"max_gradient": None}),
+        (PUBLISHED, {"healthy_cases": True}),
     ],
 )
 def test_a_setting_that_has_no_effect_is_refused(method, settings):
@@ -102,6 +103,7 @@ def test_an_unknown_key_names_the_nearest_known_one():
         ("warmup_epochs", -1),
         ("attributes", "age"),
         ("attributes", []),
+        ("healthy_cases", 1),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(setting, value):

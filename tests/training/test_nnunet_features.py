@@ -134,7 +134,7 @@ def _session(folder: Path, writes: bool) -> FairSession:
         metadata=metadata,
         train_ids=CASES,
         val_ids=["v"],
-        n_classes=1,
+        present=pd.DataFrame({0: True}, index=[*CASES, "v"]),
         folder=folder,
         log=lambda _: None,
         writes=writes,

@@ -20,7 +20,9 @@ METADATA = pd.DataFrame({"g": ["x", "x", "y", "y", "x", "y"]}, index=[*TRAIN, *V
 PLAIN = replace(ON_LOSS, search=LowestSearch, min_cases=2, alpha=0.5, smoothing=0.0)
 
 
-def session(tmp_path, metadata=METADATA, n_classes: int = 1, method: FairMethod = PLAIN, **settings) -> FairSession:
+def session(
+    tmp_path, metadata=METADATA, n_classes: int = 1, present=None, method: FairMethod = PLAIN, **settings
+) -> FairSession:
     lines = []
     made = FairSession(
         config=FairConfig(**{"strength": 4.0, "warmup_epochs": 1, "min_t": 0.0, **settings}),
@@ -28,7 +30,7 @@ def session(tmp_path, metadata=METADATA, n_classes: int = 1, method: FairMethod 
         metadata=metadata,
         train_ids=TRAIN,
         val_ids=VAL,
-        n_classes=n_classes,
+        present=pd.DataFrame(True, index=[*TRAIN, *VAL], columns=range(n_classes)),
         folder=tmp_path,
         log=lines.append,
     )
