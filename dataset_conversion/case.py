@@ -263,7 +263,7 @@ def _read_phase(work: _Work, path: Path) -> sitk.Image:
 def _write_label(work: _Work, label: sitk.Image) -> None:
     path = work.task.files.label
     output = case_outputs(work.task)[-1]
-    if work.crop is None and path not in work.repair:
+    if path is not None and work.crop is None and path not in work.repair:
         place_file(path, output, work.task.link)
         return
     label = _on_grid(sitk.Cast(label, sitk.sitkUInt8), work.grid)

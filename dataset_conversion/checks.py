@@ -7,22 +7,16 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
-from nnunet_fair.masks.complete import stated_length
+from nnunet_fair.masks.complete import DamagedFileError, NiftiVoxels, nifti_voxels, stated_length
 from nnunet_fair.masks.grid import SAME_GRID, UNCHANGED, Grid, displacement, grid_of
 
 _SPACING_RTOL = 1e-6  # nnU-Net's reader refuses phases whose spacing differs by more than 1e-5
 _CHUNK = 1 << 20
-
-# What reading a damaged header or a damaged gzip stream raises.
-_DAMAGED = (OSError, EOFError, OverflowError, ValueError, zlib.error, ImageFileError, HeaderDataError)
 
 
 def needs_repair(reference: Grid, other: Grid) -> bool:
@@ -98,15 +92,16 @@ def check_file(path: Path, *, every_byte: bool) -> None:
         CaseProblem: the file is incomplete or damaged, or a voxel is not finite.
     """
     try:
-        proxy = nibabel.load(path).dataobj
-        expected = int(proxy.offset) + int(np.prod(proxy.shape, dtype=np.int64)) * proxy.dtype.itemsize
-        if not every_byte and stated_length(path) == expected % (1 << 32):
+        voxels = nifti_voxels(path)
+        if not every_byte and stated_length(path) == voxels.n_bytes % (1 << 32):
             return
-        found, n_not_finite = _scan(path, int(proxy.offset), expected, proxy.dtype)
-    except _DAMAGED as error:
+        found, n_not_finite = _scan(path, voxels)
+    except (DamagedFileError, OSError, EOFError, zlib.error) as error:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({error})") from error
-    if found < expected:
-        raise CaseProblem(findings.UNREADABLE, f"{path.name} (holds {found} bytes, its header asks for {expected})")
+    if found < voxels.n_bytes:
+        raise CaseProblem(
+            findings.UNREADABLE, f"{path.name} (holds {found} bytes, its header asks for {voxels.n_bytes})"
+        )
     if n_not_finite:
         raise CaseProblem(findings.NOT_FINITE, f"{n_not_finite} voxels of {path.name}")
 
@@ -132,15 +127,15 @@ def check_label(label: np.ndarray) -> int:
     return ones
 
 
-def _scan(path: Path, offset: int, expected: int, dtype: np.dtype) -> tuple[int, int]:
+def _scan(path: Path, voxels: NiftiVoxels) -> tuple[int, int]:
     """Decompress a file to its end: its uncompressed length, and its voxels that are NaN or infinite."""
     n_not_finite = 0
     with gzip.open(path) as stream:
-        position = len(stream.read(offset))
+        position = len(stream.read(voxels.offset))
         while chunk := stream.read(_CHUNK):
-            if dtype.kind == "f":
-                n_values = min(len(chunk), max(0, expected - position)) // dtype.itemsize
-                values = np.frombuffer(chunk, dtype, n_values)
+            if voxels.dtype.kind == "f":
+                n_values = min(len(chunk), max(0, voxels.n_bytes - position)) // voxels.dtype.itemsize
+                values = np.frombuffer(chunk, voxels.dtype, n_values)
                 n_not_finite += n_values - int(np.count_nonzero(np.isfinite(values)))
             position += len(chunk)
     return position, n_not_finite

@@ -166,7 +166,7 @@ def _check_folds(cohort: Cohort, n_folds: int) -> None:
     if n_folds < 2:
         raise UserError(f"expected 2 or more folds, found {n_folds}")
     if n_training < n_folds:
-        raise UserError(f"{n_training} training cases cannot fill {n_folds} folds; ask for fewer with --folds")
+        raise UserError(f"{n_training} training cases cannot fill {n_folds} folds; ask for fewer with `n_folds`")
 
 
 def _tasks(cohort: Cohort, options: ConversionOptions, folder: Path) -> list[CaseTask]:

@@ -72,12 +72,13 @@ class DatasetFolder:
             found = _read_identity(final)
             if found is None:
                 raise UserError(
-                    f"{final} exists and was not made by nnunet_fair convert; choose another -d or move it away"
+                    f"{final} exists and was not made by nnunet_fair convert; choose another dataset number or move "
+                    "it away"
                 )
             if not overwrite and found != identity:
                 raise UserError(
-                    f"{final} was converted {_difference(found, identity)}; give --overwrite to replace it, "
-                    "or another -d"
+                    f"{final} was converted {_difference(found, identity)}; `overwrite` replaces it, or "
+                    "choose another dataset number"
                 )
         working = staging if overwrite or not final.exists() else final
         if staging.exists() and (working != staging or overwrite or _read_identity(staging) != identity):
@@ -98,7 +99,7 @@ class DatasetFolder:
         if root.stat().st_dev != self.working.stat().st_dev:
             raise UserError(
                 f"{root} and {self.working.parent} are on different file systems, which hard links cannot cross; use "
-                "--link symlink or --link copy"
+                "`link` symlink or copy"
             )
 
     def remove_leftovers(self, tasks: Sequence[CaseTask], results: Sequence[CaseResult]) -> None:
@@ -210,7 +211,10 @@ def _refuse_taken_number(name: str) -> None:
         root = environment_folder(variable)
         taken = sorted(entry.name for entry in root.glob(f"{prefix}*") if entry.name != name) if root.is_dir() else []
         if taken:
-            raise UserError(f"{root / taken[0]} has the same number; choose another -d, or --name to continue it")
+            raise UserError(
+                f"{root / taken[0]} has the same number; choose another dataset number, or the same "
+                "`name` to continue it"
+            )
 
 
 def _read_identity(folder: Path) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def find_table(root: str | os.PathLike) -> Path | None:
     return None
 
 
-def _files(folder: Path, ending: str):
+def _files(folder: Path, ending: str) -> Iterator[tuple[str, Path]]:
     """(name without ending, path) of the files in ``folder``; none where the folder is missing."""
     if not folder.is_dir():
         return
@@ -100,7 +100,7 @@ def _files(folder: Path, ending: str):
             yield entry.name[: -len(ending)], Path(entry.path)
 
 
-def _by_id(named) -> tuple[dict[str, Path], dict[str, list[str]]]:
+def _by_id(named: Iterable[tuple[str, Path]]) -> tuple[dict[str, Path], dict[str, list[str]]]:
     """Paths by upper-case name, and the names of those that clash."""
     paths: dict[str, Path] = {}
     clashes: dict[str, list[str]] = {}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.settings_record import check_choice, check_number, is_integer, read_record, wrong_setting
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -63,20 +64,21 @@ class RecipeSettings:
     crop_margin_mm: float | None = None
 
     def __post_init__(self) -> None:
-        if self.recipe not in RECIPES:
-            raise UserError(f"unknown recipe {self.recipe!r}; known are {', '.join(RECIPES)}")
+        check_choice(self, "recipe", RECIPES)
+        for phase in self.phases:
+            if phase != LAST and not (isinstance(phase, int) and is_integer(phase) and phase >= 0):
+                raise wrong_setting("phases", f"numbers from 0 on or {LAST!r}", phase)
         if not self.phases or len(set(self.phases)) < len(self.phases):
-            raise UserError(f"expected distinct phases, found {' '.join(map(str, self.phases)) or 'none'}")
-        wrong = [phase for phase in self.phases if phase != LAST and not (isinstance(phase, int) and phase >= 0)]
-        if wrong:
-            raise UserError(f"expected phases as numbers from 0 on or {LAST!r}, found {wrong[0]!r}")
+            raise wrong_setting("phases", "distinct phases, one or more", self.phases)
         if self.recipe == "subtraction" and len(self.phases) < 2:
-            raise UserError("the recipe subtraction needs two phases or more, such as --phases 0 1")
-        low, high = self.percentiles
-        if not 0 <= low < high <= 100:
-            raise UserError(f"expected percentiles 0 <= low < high <= 100, found {low:g} and {high:g}")
-        if self.crop_margin_mm is not None and not 0 <= self.crop_margin_mm < float("inf"):
-            raise UserError(f"expected a crop margin of 0 mm or more, found {self.crop_margin_mm:g}")
+            raise wrong_setting("phases", "two or more for the recipe subtraction, such as 0 1", self.phases)
+        if not self._percentiles_are_right():
+            raise wrong_setting("percentiles", "two numbers with 0 <= low < high <= 100", self.percentiles)
+        check_number(self, "crop_margin_mm", low=0, others=(None,))
+
+    def _percentiles_are_right(self) -> bool:
+        numbers = [value for value in self.percentiles if isinstance(value, (int, float))]
+        return len(numbers) == len(self.percentiles) == 2 and 0 <= numbers[0] < numbers[1] <= 100
 
     @property
     def computes_images(self) -> bool:
@@ -97,17 +99,17 @@ class RecipeSettings:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
-def settings_from_json(content: Mapping[str, Any]) -> RecipeSettings:
+def settings_from_json(content: Any, *, where: str = "the recipe") -> RecipeSettings:
     """The settings from what ``RecipeSettings.to_json`` made.
+
+    Args:
+        content: the parsed JSON.
+        where: where it stands, for messages.
 
     Raises:
         UserError: a key is unknown or a value is not allowed.
     """
-    known = RecipeSettings.__dataclass_fields__
-    unknown = sorted(content.keys() - known.keys())
-    if unknown:
-        raise UserError(f"unknown recipe setting {unknown[0]!r}; known are {', '.join(known)}")
-    return RecipeSettings(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+    return read_record(RecipeSettings, content, where=where)
 
 
 def read_recipe(folder: str | os.PathLike) -> RecipeSettings:
@@ -121,7 +123,7 @@ def read_recipe(folder: str | os.PathLike) -> RecipeSettings:
     """
     path = Path(folder) / RECIPE_FILE
     if path.is_file():
-        return settings_from_json(json.loads(path.read_text(encoding="utf-8")))
+        return settings_from_json(json.loads(path.read_text(encoding="utf-8")), where=f"the recipe in {path}")
     dataset_json = Path(folder) / "dataset.json"
     content = json.loads(dataset_json.read_text(encoding="utf-8")) if dataset_json.is_file() else {}
     if RECIPE_KEY not in content:
@@ -129,7 +131,7 @@ def read_recipe(folder: str | os.PathLike) -> RecipeSettings:
             f"{folder} records no recipe (looked for {RECIPE_FILE} and for {RECIPE_KEY!r} in dataset.json); "
             "only datasets made by nnunet_fair convert do"
         )
-    return settings_from_json(content[RECIPE_KEY])
+    return settings_from_json(content[RECIPE_KEY], where=f"the recipe in {dataset_json}")
 
 
 def required_phases(settings: RecipeSettings, available: Collection[int]) -> tuple[int, ...]:
@@ -163,7 +165,7 @@ def channel_phases(settings: RecipeSettings, available: Collection[int]) -> tupl
     """
     if not available:
         raise RecipeError("has no phases")
-    phases = tuple(max(available) if phase == LAST else phase for phase in settings.phases)
+    phases = tuple(max(available) if isinstance(phase, str) else phase for phase in settings.phases)
     if not set(phases) <= set(available):
         raise RecipeError(f"has phases {_listed(available)}, needs {_listed(settings.phases)}")
     if len(set(phases)) < len(phases):

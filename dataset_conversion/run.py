@@ -42,9 +42,13 @@ def run_tasks(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseRes
         except CaseProblem as problem:
             results.append(skipped(task.files.case_id, problem.finding, split=task.split))
             continue
-        known_key, result = done.get(task.files.case_id, (None, None))
-        if known_key == key and (not result.converted or journal.outputs_exist(case_outputs(task))):
-            results.append(result)
+        known_key, known = done.get(task.files.case_id, (None, None))
+        if known is not None and known_key == key:
+            as_it_was = not known.converted or journal.outputs_exist(case_outputs(task))
+        else:
+            as_it_was = False
+        if known is not None and as_it_was:
+            results.append(known)
         else:
             waiting.append(task)
     n_resumed = len(keys) - len(waiting)

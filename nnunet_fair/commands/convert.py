@@ -11,6 +11,7 @@ from typing import Literal
 from nnunet_fair.commands.table_arguments import add_table_arguments, table_reading
 from nnunet_fair.errors import UserError
 
+OPTIONS = {"crop_margin_mm": "--crop-breast", "n_folds": "--folds", "n_processes": "-np"}
 HELP = "convert a cohort in the MAMA-MIA layout to an nnU-Net dataset with case metadata, breast boxes and folds"
 
 
@@ -23,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument(
         "--recipe",
         choices=("phases", "subtraction", "zscore-all", "zscore-pre"),
-        default="phases",
-        help="how phases become channels (docs/recipes.md; default: %(default)s)",
+        help="how phases become channels (docs/recipes.md; default: phases)",
     )
     images.add_argument(
         "--phases",
@@ -50,14 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument(
         "--link",
         choices=("symlink", "hardlink", "copy"),
-        default="symlink",
-        help="how files that need no change are placed (default: %(default)s)",
+        help="how files that need no change are placed (default: symlink)",
     )
     images.add_argument(
         "--check",
         choices=("voxels", "headers"),
-        default="voxels",
-        help="'voxels' reads every image whole, 'headers' only headers and labels (default: %(default)s)",
+        help="'voxels' reads every image whole, 'headers' only headers and labels (default: voxels)",
     )
     cases = parser.add_argument_group("cases")
     cases.add_argument("--table", type=Path, metavar="FILE", help="table of cases (default: the one in ROOT)")
@@ -67,19 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="attributes for fair_cases.csv (default: age menopause breast_density)",
     )
-    cases.add_argument(
-        "--segmentations", default="expert", metavar="FOLDER", help="folder below segmentations (default: %(default)s)"
-    )
+    cases.add_argument("--segmentations", metavar="FOLDER", help="folder below segmentations (default: expert)")
     cases.add_argument(
         "--test-fraction",
         type=float,
         metavar="F",
         help="draw test cases instead of using train_test_splits.csv; 0 makes every case a training case",
     )
-    cases.add_argument(
-        "--folds", type=int, default=5, metavar="N", help="cross-validation folds (default: %(default)s)"
-    )
-    cases.add_argument("--seed", type=int, default=0, help="of folds and test cases (default: %(default)s)")
+    cases.add_argument("--folds", type=int, metavar="N", help="cross-validation folds (default: 5)")
+    cases.add_argument("--seed", type=int, help="of folds and test cases (default: 0)")
     add_table_arguments(parser)
     parser.add_argument("-np", "--num-processes", type=int, metavar="N", help="processes (default: up to 8)")
     parser.add_argument("--overwrite", action="store_true", help="convert again what is there already")
@@ -92,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_fair.dataset_conversion.recipes import DEFAULT_PERCENTILES, DEFAULT_PHASES, RecipeSettings
     from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary
     from nnunet_fair.metadata.coverage import coverage_lines
-    from nnunet_fair.metadata.mama_mia import DEFAULT_ATTRIBUTES
 
     if not 0 < args.dataset < 1000:
         raise UserError(f"expected a dataset number from 1 to 999, found {args.dataset}")
@@ -100,27 +93,31 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"expected a name of letters, digits, - and _, found {args.name!r}")
     if args.num_processes is not None and args.num_processes < 1:
         raise UserError(f"expected -np of 1 or more, found {args.num_processes}")
-    if args.percentiles is not None and args.recipe != "zscore-pre":
-        raise UserError(f"--percentiles belongs to the recipe zscore-pre; {args.recipe} clips nothing")
+    recipe = args.recipe or RecipeSettings.recipe
+    if args.percentiles is not None and recipe != "zscore-pre":
+        raise UserError(f"--percentiles belongs to the recipe zscore-pre; {recipe} clips nothing")
     settings = RecipeSettings(
-        recipe=args.recipe,
-        phases=_phases(args.phases) if args.phases else DEFAULT_PHASES[args.recipe],
+        recipe=recipe,
+        phases=_phases(args.phases) if args.phases else DEFAULT_PHASES[recipe],
         percentiles=tuple(args.percentiles or DEFAULT_PERCENTILES),
         crop_margin_mm=args.crop_breast,
     )
+    given = {
+        "table": args.table,
+        "segmentations": args.segmentations,
+        "attributes": tuple(args.attributes) if args.attributes else None,
+        "link": args.link,
+        "check": args.check,
+        "test_fraction": args.test_fraction,
+        "n_folds": args.folds,
+        "seed": args.seed,
+    }
     options = ConversionOptions(
         settings=settings,
-        table=args.table,
         reading=table_reading(args),
-        segmentations=args.segmentations,
-        attributes=tuple(args.attributes or DEFAULT_ATTRIBUTES),
-        link=args.link,
-        check=args.check,
-        test_fraction=args.test_fraction,
-        n_folds=args.folds,
-        seed=args.seed,
         n_processes=args.num_processes or min(8, os.cpu_count() or 1),
         overwrite=args.overwrite,
+        **{name: value for name, value in given.items() if value is not None},  # the rest is the library's default
     )
     done = convert_cohort(args.input, f"Dataset{args.dataset:03d}_{args.name}", options)
     if done.n_resumed:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from nnunet_fair.postprocessing.settings import CONNECTIVITIES, ON_EMPTY, PostprocessingSettings
+
 OPTIONS = {"source": "-i", "target": "-o", "crops": "--uncrop", "n_processes": "-np"}
+DEFAULTS = PostprocessingSettings()
 HELP = "breast box, connected components and empty masks of predicted masks"
 
 
@@ -14,20 +17,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", required=True, metavar="OUT", help="folder for the post-processed masks")
     parser.add_argument("--boxes", metavar="FILE_OR_FOLDER", help="breast_boxes.json or MAMA-MIA's patient_info_files")
     parser.add_argument("--require-boxes", action="store_true", default=None, help="skip cases without a box")
-    parser.add_argument("--margin-mm", type=float, metavar="MM", help="grow the box by this margin (default 0)")
+    parser.add_argument(
+        "--margin-mm", type=float, metavar="MM", help=f"grow the box by this margin (default {DEFAULTS.margin_mm:g})"
+    )
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument("--largest", action="store_const", const=1, dest="keep", help="keep the largest component")
     kept.add_argument("--keep", type=int, metavar="N", help="keep the N largest components (multifocal disease)")
-    parser.add_argument("--connectivity", type=int, choices=(6, 18, 26), help="neighbours that connect (default 26)")
-    parser.add_argument("--min-volume-mm3", type=float, metavar="MM3", help="remove smaller components (default 0)")
+    parser.add_argument(
+        "--connectivity",
+        type=int,
+        choices=CONNECTIVITIES,
+        help=f"neighbours that connect (default {DEFAULTS.connectivity})",
+    )
+    parser.add_argument(
+        "--min-volume-mm3",
+        type=float,
+        metavar="MM3",
+        help=f"remove smaller components (default {DEFAULTS.min_volume_mm3:g})",
+    )
     parser.add_argument(
         "--on-empty",
-        choices=("keep", "unboxed", "lower-threshold"),
+        choices=ON_EMPTY,
         help="what an empty mask becomes: kept empty and listed (default), the mask before the box where the box "
         "emptied it, or the most likely lesion at a lower threshold (needs --probabilities)",
     )
     parser.add_argument("--probabilities", metavar="FOLDER", help="folder of the .npz files of --save_probabilities")
-    parser.add_argument("--min-probability", type=float, metavar="P", help="lowest threshold allowed (default 0.1)")
+    parser.add_argument(
+        "--min-probability",
+        type=float,
+        metavar="P",
+        help=f"lowest threshold allowed (default {DEFAULTS.min_probability:g})",
+    )
     parser.add_argument(
         "--labels",
         nargs="+",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nnunet_fair.prediction.options import CHECKPOINT, DEVICES, FOLDS, PredictorOptions
+
 HELP = "from a folder of unseen patients to post-processed masks, with the recipe the model was trained with"
 
 OPTIONS = {
@@ -23,13 +25,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
     parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
     parser.add_argument("-c", metavar="CONFIGURATION", help="default: the one trained; of several 3d_fullres")
-    parser.add_argument("-f", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="default 0 1 2 3 4")
-    parser.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default %(default)s")
-    parser.add_argument("-device", default="cuda", choices=("cuda", "cpu", "mps"), help="default %(default)s")
-    parser.add_argument("-step_size", type=float, default=0.5, help="of the sliding window (default %(default)s)")
+    folds = [str(fold) for fold in FOLDS]
+    parser.add_argument("-f", nargs="+", default=folds, metavar="FOLD", help=f"default {' '.join(folds)}")
+    parser.add_argument("-chk", default=CHECKPOINT, metavar="FILE", help="default %(default)s")
+    parser.add_argument("-device", default=PredictorOptions.device, choices=DEVICES, help="default %(default)s")
+    parser.add_argument(
+        "-step_size", type=float, default=PredictorOptions.step_size, help="of the sliding window (default %(default)s)"
+    )
     parser.add_argument("--disable_tta", action="store_true", help="no mirroring; faster, less accurate")
-    parser.add_argument("-npp", type=int, default=3, metavar="N", help="nnU-Net's preprocessing processes (default 3)")
-    parser.add_argument("-nps", type=int, default=3, metavar="N", help="nnU-Net's export processes (default 3)")
+    parser.add_argument(
+        "-npp",
+        type=int,
+        default=PredictorOptions.n_preprocessing,
+        metavar="N",
+        help="nnU-Net's preprocessing processes (default %(default)s)",
+    )
+    parser.add_argument(
+        "-nps",
+        type=int,
+        default=PredictorOptions.n_export,
+        metavar="N",
+        help="nnU-Net's export processes (default %(default)s)",
+    )
     parser.add_argument("-np", type=int, default=1, metavar="N", help="processes for images and masks (default 1)")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--settings", metavar="FILE", help="a postprocessing.json instead of the model folder's")
@@ -44,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_fair.postprocessing.report import summary_lines
     from nnunet_fair.postprocessing.settings import PostprocessingSettings, read_settings
     from nnunet_fair.prediction.model import open_model, parse_folds
-    from nnunet_fair.prediction.nnunet_predict import PredictorOptions
     from nnunet_fair.prediction.predict import REPORT_FILE, predict_cohort
 
     settings = PostprocessingSettings() if args.no_postprocessing else None

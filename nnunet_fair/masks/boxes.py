@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def clip_box(box: Box, shape: Sequence[int]) -> Box:
     Raises:
         BoxError: nothing is left.
     """
-    clipped = tuple((max(0, start), min(size, stop)) for (start, stop), size in zip(box, shape, strict=True))
+    clipped = _box((max(0, start), min(size, stop)) for (start, stop), size in zip(box, shape, strict=True))
     if any(start >= stop for start, stop in clipped):
         raise BoxError(f"the breast box {box_text(box)} has no voxel inside the image of shape {tuple(shape)}")
     return clipped
@@ -42,9 +42,8 @@ def grow_box(box: Box, margin_mm: float, spacing: Sequence[float], shape: Sequen
         shape: the array's shape (slices, rows, columns).
     """
     margins = [math.ceil(margin_mm / size - 1e-9) for size in spacing]  # 3 mm at 1.0000000001 mm are 3 voxels
-    return clip_box(
-        tuple((start - margin, stop + margin) for (start, stop), margin in zip(box, margins, strict=True)), shape
-    )
+    grown = _box((start - margin, stop + margin) for (start, stop), margin in zip(box, margins, strict=True))
+    return clip_box(grown, shape)
 
 
 def fit_box(box: Box, margin_mm: float, spacing: Sequence[float], shape: Sequence[int]) -> tuple[Box, bool]:
@@ -74,6 +73,11 @@ def as_slices(box: Box) -> tuple[slice, slice, slice]:
     return slice(*box[0]), slice(*box[1]), slice(*box[2])
 
 
+def _box(axes: Iterable[tuple[int, int]]) -> Box:
+    slices, rows, columns = axes
+    return slices, rows, columns
+
+
 def box_text(box: Box) -> str:
     """``[0:10, 4:60, 3:50]``."""
     return "[" + ", ".join(f"{start}:{stop}" for start, stop in box) + "]"
@@ -94,7 +98,7 @@ def bounding_box(*masks: np.ndarray, margin: int = 0) -> tuple[slice, ...] | Non
     """
     # NumPy is fastest at asking bools, and a byte is as good as one. The first axis takes a pass over the volume, the
     # others only one over the slices it leaves, projected along it.
-    parts = [mask.view(bool) if mask.itemsize == 1 else mask for mask in masks]
+    parts: list[np.ndarray] = [mask.view(bool) if mask.itemsize == 1 else mask for mask in masks]
     box: list[slice] = []
     for _ in range(masks[0].ndim):
         occupied = np.zeros(len(parts[0]), dtype=bool)
@@ -105,5 +109,5 @@ def bounding_box(*masks: np.ndarray, margin: int = 0) -> tuple[slice, ...] | Non
             return None
         first, last = int(indices[0]), int(indices[-1])
         box.append(slice(max(first - margin, 0), last + 1 + margin))
-        parts = [part[first : last + 1].any(axis=0) for part in parts]
+        parts = [np.any(part[first : last + 1], axis=0) for part in parts]
     return tuple(box)

@@ -10,13 +10,56 @@ import gzip
 import os
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
 
 GIPL_HEADER = 256
 """Bytes before the voxels of a ``.gipl`` file."""
 
 _CHUNK = 1 << 20
+
+
+class DamagedFileError(Exception):
+    """A header or a compressed stream that cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class NiftiVoxels:
+    """Where the voxels of a NIfTI file lie, by its header.
+
+    Attributes:
+        offset: bytes before the first voxel, decompressed.
+        n_bytes: bytes to the end of the last voxel, decompressed.
+        dtype: the type they are stored in.
+    """
+
+    offset: int
+    n_bytes: int
+    dtype: np.dtype
+
+
+def nifti_voxels(path: Path) -> NiftiVoxels:
+    """Read the header of a ``.nii`` or ``.nii.gz`` file.
+
+    Raises:
+        DamagedFileError: it is none, or cannot be read.
+    """
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        image: Any = nibabel.load(path)
+        proxy = image.dataobj
+        n_voxels = int(np.prod(proxy.shape, dtype=np.int64))
+        return NiftiVoxels(
+            int(proxy.offset), int(proxy.offset) + n_voxels * proxy.dtype.itemsize, np.dtype(proxy.dtype)
+        )
+    except (OSError, EOFError, OverflowError, ValueError, zlib.error, ImageFileError, HeaderDataError) as error:
+        raise DamagedFileError(str(error)) from error
 
 
 def is_complete(path: Path, n_bytes: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cc3d
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from nnunet_fair.masks.boxes import bounding_box
 
 Window = tuple[slice, ...]
+Connectivity = Literal[6, 18, 26]
 
 # Voxels along each side of the blocks that foreground is looked for in; eight bools are one 64-bit number.
 _BLOCK = 8
@@ -111,7 +113,7 @@ def voxels_for_volume(volume_mm3: float, voxel_mm3: float) -> int:
     return max(1, math.ceil(volume_mm3 / voxel_mm3 - 1e-6))
 
 
-def label_components(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, int]:
+def label_components(mask: np.ndarray, connectivity: Connectivity) -> tuple[np.ndarray, int]:
     """Number the connected components of a mask.
 
     Args:
@@ -130,7 +132,7 @@ def filter_components(
     pieces: Sequence[Piece],
     shape: tuple[int, ...],
     *,
-    connectivity: int = 26,
+    connectivity: Connectivity = 26,
     keep: int | None = None,
     min_voxels: int = 1,
 ) -> list[Piece]:

@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.complete import GIPL_HEADER, is_complete, picture_is_complete
+from nnunet_fair.masks.complete import GIPL_HEADER, DamagedFileError, is_complete, nifti_voxels, picture_is_complete
 from nnunet_fair.masks.components import foreground_windows
 from nnunet_fair.masks.endings import file_ending
 from nnunet_fair.masks.grid import Grid, grid_of, set_grid
@@ -174,7 +174,10 @@ def _with_itk(path: Path) -> _Loaded:
 def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
     """Read with one of nnU-Net's other readers."""
     if name == NIBABEL:
-        _check_nibabel(path)
+        try:
+            _check_complete(path, nifti_voxels(path).n_bytes)
+        except DamagedFileError as error:
+            raise _NotReadableError(_last_line(error)) from error
     elif not picture_is_complete(path):
         raise CaseProblemError(f"{path} is cut short: its last part is missing")
     reader = nnunet_reader(name)
@@ -193,20 +196,6 @@ def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
     planes = array[:, 0] if len(grid.size) == 2 else array
     values = planes[0] if n_channels == 1 else np.moveaxis(planes, 0, -1)
     return _Loaded(values, grid, name, n_channels, None, properties)
-
-
-def _check_nibabel(path: Path) -> None:
-    """Refuse a NIfTI file that is cut short, by its own header: the reader's message would not say so."""
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        proxy = nibabel.load(path).dataobj
-        n_bytes = int(proxy.offset) + int(np.prod(proxy.shape, dtype=np.int64)) * proxy.dtype.itemsize
-    except (OSError, EOFError, OverflowError, ValueError, ImageFileError, HeaderDataError) as error:
-        raise _NotReadableError(_last_line(error)) from error
-    _check_complete(path, n_bytes)
 
 
 def _check_complete(path: Path, n_bytes: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_fair.masks.boxes import bounding_box
-from nnunet_fair.masks.components import label_components
+from nnunet_fair.masks.components import Connectivity, label_components
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -32,7 +32,7 @@ def lower_threshold(
     *,
     min_voxels: int = 1,
     min_probability: float = 0.1,
-    connectivity: int = 26,
+    connectivity: Connectivity = 26,
     allowed: np.ndarray | None = None,
 ) -> Thresholded:
     """The component with the highest probability, at the highest threshold of at most 0.5 that makes it large enough.
@@ -66,7 +66,7 @@ def lower_threshold(
 
 
 def _highest_threshold(
-    values: np.ndarray, peak_voxel: tuple, min_voxels: int, min_probability: float, connectivity: int
+    values: np.ndarray, peak_voxel: tuple, min_voxels: int, min_probability: float, connectivity: Connectivity
 ) -> tuple[np.ndarray | None, float | None]:
     """The component of the peak and its threshold, (None, None) where even the lowest threshold leaves it too small."""
     occurring = np.unique(values[(values > 0) & (values < DEFAULT_THRESHOLD)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
@@ -85,9 +85,11 @@ def _run_case(task: CaseTask) -> CaseOutcome:
         check_crop(mask, task.crop)
     box, box_state = _fitted_box(task, mask)
 
+    saved = task.probabilities
+
     @cache
-    def probabilities() -> Probabilities:
-        return read_probabilities(task.probabilities, mask, task.label_set)
+    def probabilities(file: Path) -> Probabilities:
+        return read_probabilities(file, mask, task.label_set)
 
     patches, changes = postprocess_mask(
         mask.array,
@@ -95,7 +97,7 @@ def _run_case(task: CaseTask) -> CaseOutcome:
         task.settings,
         voxel_mm3=mask.voxel_mm3,
         box=box,
-        probabilities=probabilities if task.probabilities else None,
+        probabilities=partial(probabilities, saved) if saved else None,
     )
     if task.crop:
         write_mask(paste_back(apply_patches(mask.array, patches), task.crop), task.target)

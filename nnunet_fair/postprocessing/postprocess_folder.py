@@ -19,6 +19,7 @@ from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.masks.endings import FILE_ENDINGS, case_id_of, list_masks
 from nnunet_fair.masks.writing import spacing_file
 from nnunet_fair.postprocessing.postprocess_case import CaseOutcome, CaseTask, run_case
+from nnunet_fair.postprocessing.postprocess_mask import Change
 from nnunet_fair.postprocessing.probabilities import LabelSet, read_label_set
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, PostprocessingSettings, settings_to_dict
 from nnunet_fair.postprocessing.uncrop import Crop
@@ -187,12 +188,12 @@ def _task(
     label_set: LabelSet | None,
 ) -> CaseTask:
     box, problem = None, None
-    if settings.box:
+    if settings.box and boxes is not None:
         try:
             box = boxes.of(case_id)
         except UserError as error:
             problem = str(error)
-    crop = crops.get(case_id) if settings.uncrop else None
+    crop = crops.get(case_id) if settings.uncrop and crops is not None else None
     if settings.uncrop and crop is None:
         problem = "its crop is not recorded, so its original grid is unknown"
     return CaseTask(
@@ -236,7 +237,7 @@ def _keep_others(target: Path, staging: Path) -> None:
             shutil.copy2(entry, staging / entry.name, follow_symlinks=False)
 
 
-def _altered(change) -> bool:
+def _altered(change: Change) -> bool:
     # A mask may be emptied and filled again with as many voxels, so the steps count and not the sizes.
     return bool(change.steps) and change.steps != ("box", "unboxed")
 
@@ -273,7 +274,7 @@ def _rows(outcome: CaseOutcome) -> Iterator[dict]:
             }
 
 
-def _result(change) -> str:
+def _result(change: Change) -> str:
     if not change.voxels_after:
         return "empty"
     if "lower-threshold" in change.steps:

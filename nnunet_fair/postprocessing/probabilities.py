@@ -116,24 +116,24 @@ class Probabilities:
             Integer array of shape (n_voxels of the component,), in the component's order.
         """
         inside = self.channels[:, component]
-        if self.label_set.regions is None:
+        regions, class_order = self.label_set.regions, self.label_set.regions_class_order
+        if regions is None or class_order is None:
             return np.asarray(group)[np.argmax(inside[list(group)], axis=0)]
-        drawn = np.full(inside.shape[1], self.label_set.regions_class_order[self._region(group)])
+        drawn = np.full(inside.shape[1], class_order[self._region(group)])
         # nnU-Net draws regions in this order, a later one over an earlier one.
-        for region, label, values in zip(
-            self.label_set.regions, self.label_set.regions_class_order, inside, strict=True
-        ):
+        for region, label, values in zip(regions, class_order, inside, strict=True):
             if set(region) < set(group):
                 drawn[values >= threshold] = label
         return drawn
 
     def _region(self, group: tuple[int, ...]) -> int:
-        for index, region in enumerate(self.label_set.regions):
+        regions = self.label_set.regions or ()
+        for index, region in enumerate(regions):
             if set(region) == set(group):
                 return index
         raise UserError(
             f"the model has no region of the labels {list(group)}; its regions are "
-            f"{', '.join(str(list(region)) for region in self.label_set.regions)} (choose one of them)"
+            f"{', '.join(str(list(region)) for region in regions)} (choose one of them)"
         )
 
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import math
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.settings_record import (
+    check_bool,
+    check_choice,
+    check_integer,
+    check_left_alone,
+    check_number,
+    is_integer,
+    read_record,
+    wrong_setting,
+)
 
 SETTINGS_FILE = "postprocessing.json"
 ON_EMPTY = ("keep", "unboxed", "lower-threshold")
 CONNECTIVITIES = (6, 18, 26)
+Connectivity = Literal[6, 18, 26]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +49,7 @@ class PostprocessingSettings:
     require_boxes: bool = False
     margin_mm: float = 0.0
     keep: int | None = None
-    connectivity: int = 26
+    connectivity: Connectivity = 26
     min_volume_mm3: float = 0.0
     on_empty: str = "keep"
     min_probability: float = 0.1
@@ -48,44 +57,33 @@ class PostprocessingSettings:
     uncrop: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.connectivity in CONNECTIVITIES, "connectivity", "6, 18 or 26", self.connectivity)
-        _check(self.on_empty in ON_EMPTY, "on_empty", " or ".join(ON_EMPTY), self.on_empty)
-        _check(self.keep is None or (_is_whole(self.keep) and self.keep >= 1), "keep", "1 or more", self.keep)
-        for name in ("margin_mm", "min_volume_mm3"):
-            value = getattr(self, name)
-            _check(_is_number(value) and value >= 0, name, "0 or more", value)
-        value = self.min_probability
-        _check(_is_number(value) and 0 < value <= 0.5, "min_probability", "above 0 and at most 0.5", value)
+        check_choice(self, "connectivity", CONNECTIVITIES)
+        check_choice(self, "on_empty", ON_EMPTY)
+        check_integer(self, "keep", low=1, others=(None,))
+        check_number(self, "margin_mm", low=0)
+        check_number(self, "min_volume_mm3", low=0)
+        check_number(self, "min_probability", low=0, high=0.5, low_open=True)
         for name in ("box", "require_boxes", "uncrop"):
-            _check(isinstance(getattr(self, name), bool), name, "true or false", getattr(self, name))
-        _check(not (self.require_boxes and not self.box), "require_boxes", "only with boxes (--boxes)", True)
+            check_bool(self, name)
+        if not self.box:
+            check_left_alone(self, "require_boxes", "only with boxes")
         if self.labels is not None:
             _check_groups(self.labels)
 
 
-def _check(right: bool, name: str, expected: str, found: Any) -> None:
-    if not right:
-        raise UserError(f"post-processing setting {name}: expected {expected}, found {found!r}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _check_groups(groups: Any) -> None:
     """Labels are positive whole numbers and each belongs to one group, else two groups would undo each other."""
+    if not isinstance(groups, tuple) or not all(isinstance(group, tuple) for group in groups):
+        raise wrong_setting("labels", "a list of lists of labels", groups)
+    if not groups or not all(groups):
+        raise wrong_setting("labels", "at least one label in each of at least one group", groups)
     seen: set[int] = set()
-    _check(bool(groups), "labels", "at least one label", groups)
-    for group in groups:
-        _check(bool(group), "labels", "at least one label in a group", groups)
-        for label in group:
-            _check(_is_whole(label) and label >= 1, "labels", "whole numbers of 1 or more", label)
-            _check(label not in seen, "labels", f"every label in one group only (label {label} is in two)", groups)
-            seen.add(label)
+    for label in (label for group in groups for label in group):
+        if not is_integer(label) or label < 1:
+            raise wrong_setting("labels", "whole numbers of 1 or more", label)
+        if label in seen:
+            raise wrong_setting("labels", f"every label in one group only (label {label} is in two)", groups)
+        seen.add(label)
 
 
 def parse_labels(texts: list[str]) -> tuple[tuple[int, ...], ...]:
@@ -94,7 +92,7 @@ def parse_labels(texts: list[str]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(int(label) for label in text.split(",")) for text in texts)
     except ValueError as error:
         raise UserError(
-            f"--labels takes whole numbers, several joined by commas for one region, found {texts}"
+            f"`labels` takes whole numbers, several joined by commas for one region, found {texts}"
         ) from error
 
 
@@ -111,22 +109,7 @@ def settings_from_dict(content: Any, source: str | os.PathLike) -> Postprocessin
     section = content.get("settings") if isinstance(content, dict) else None
     if not isinstance(section, dict):
         raise UserError(f"{source} is not a postprocessing.json of nnunet_fair postprocess")
-    known = [entry.name for entry in fields(PostprocessingSettings)]
-    for key in section:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-            raise UserError(f"{source}: unknown post-processing setting {key!r}{hint}")
-    values = dict(section)
-    if values.get("labels") is not None:
-        try:
-            values["labels"] = tuple(tuple(group) for group in values["labels"])
-        except TypeError as error:
-            raise UserError(f"{source}: labels must be a list of lists of labels") from error
-    try:
-        return PostprocessingSettings(**values)
-    except UserError as error:
-        raise UserError(f"{source}: {error}") from error
+    return read_record(PostprocessingSettings, section, where=str(source))
 
 
 def read_settings(path: str | os.PathLike) -> PostprocessingSettings:

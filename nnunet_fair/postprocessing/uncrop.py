@@ -41,10 +41,11 @@ class Crop:
         Raises:
             UserError: the box and the crop do not overlap.
         """
-        moved = tuple(
+        slices, rows, columns = (
             (max(0, start - low), min(high, stop) - low)
             for (start, stop), (low, high) in zip(box, self.box, strict=True)
         )
+        moved = slices, rows, columns
         if any(start >= stop for start, stop in moved):
             raise UserError(
                 "its breast box and the crop it was predicted on do not overlap; they belong to other images"
@@ -85,7 +86,10 @@ def crops_from_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Cr
 def _crop(case_id: str, record: Mapping[str, Any]) -> Crop:
     size = tuple(int(value) for value in record["size"])
     grid = Grid(size, tuple(record["spacing"]), tuple(record["origin"]), tuple(record["direction"]))
-    box = tuple((int(start), int(stop)) for start, stop in zip(record["start"], record["stop"], strict=True))
+    slices, rows, columns = (
+        (int(start), int(stop)) for start, stop in zip(record["start"], record["stop"], strict=True)
+    )
+    box = slices, rows, columns
     inside = all(0 <= start < stop <= limit for (start, stop), limit in zip(box, reversed(size), strict=True))
     if (len(size), len(grid.spacing), len(grid.origin), len(grid.direction)) != (3, 3, 3, 9) or not inside:
         raise ValueError(f"the crop of {case_id} does not lie in its image")

@@ -12,8 +12,7 @@ from typing import Any
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings, read_recipe
 from nnunet_fair.errors import UserError
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, PostprocessingSettings, read_settings
-
-CHECKPOINT = "checkpoint_final.pth"
+from nnunet_fair.prediction.options import CHECKPOINT
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,28 +11,10 @@ from nnunet_fair.environment import ext_trainer_value
 from nnunet_fair.errors import UserError
 from nnunet_fair.paths import EXT_TRAINER
 from nnunet_fair.prediction.model import TrainedModel
+from nnunet_fair.prediction.options import PredictorOptions
 
 if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictorOptions:
-    """How nnU-Net predicts; names and defaults are those of ``nnUNetv2_predict``.
-
-    Attributes:
-        device: ``cuda``, ``cpu`` or ``mps``.
-        step_size: step of the sliding window as a share of the patch, in (0, 1].
-        mirroring: average over mirrored images.
-        n_preprocessing: processes that preprocess; 0 together with ``n_export`` 0 does everything in this process.
-        n_export: processes that resample and write.
-    """
-
-    device: str = "cuda"
-    step_size: float = 0.5
-    mirroring: bool = True
-    n_preprocessing: int = 3
-    n_export: int = 3
 
 
 def make_trainers_findable() -> None:

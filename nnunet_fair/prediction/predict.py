@@ -18,7 +18,8 @@ from nnunet_fair.masks.reading import read_mask
 from nnunet_fair.postprocessing.postprocess_folder import FolderSummary, postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 from nnunet_fair.prediction.model import TrainedModel
-from nnunet_fair.prediction.nnunet_predict import PredictorOptions, predict_images
+from nnunet_fair.prediction.nnunet_predict import predict_images
+from nnunet_fair.prediction.options import PredictorOptions
 from nnunet_fair.prediction.prepare import prepare_cohort
 
 REPORT_FILE = "prediction_report.csv"

@@ -268,7 +268,7 @@ def test_files_of_others_are_left_alone(convert, raw: Path) -> None:
 
 def test_another_recipe_needs_overwrite(convert, raw: Path, converted_cases: list[str]) -> None:
     convert()
-    with pytest.raises(UserError, match="was converted with recipe phases and not zscore-pre; give --overwrite"):
+    with pytest.raises(UserError, match="was converted with recipe phases and not zscore-pre; `overwrite` replaces it"):
         convert(settings=CROPPED)
     converted_cases.clear()
     convert(settings=CROPPED, overwrite=True)

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
 from nnunet_fair.prediction.model import open_model, parse_folds
-from nnunet_fair.prediction.nnunet_predict import PredictorOptions
+from nnunet_fair.prediction.options import PredictorOptions
 from nnunet_fair.prediction.predict import predict_cohort
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,7 @@ def test_masks_lie_on_the_original_grid(tmp_path, cohort, train_tiny_model, read
     assert "missing phase" in report.loc["NACT_01", "reason"]
     record = json.loads((tmp_path / "out" / "postprocessing.json").read_text())
     assert record["settings"]["keep"] == 1
-    with pytest.raises(UserError, match="`overwrite`"):
+    with pytest.raises(UserError, match="`overwrite` replaces them"):
         predict_cohort(tmp_path / "cohort", tmp_path / "out", open_model(model), options=CPU)
 
 

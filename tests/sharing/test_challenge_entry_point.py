@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnunet_fair.prediction.model import open_model
-from nnunet_fair.prediction.nnunet_predict import PredictorOptions
+from nnunet_fair.prediction.options import PredictorOptions
 from nnunet_fair.prediction.predict import predict_cohort
 
 pytestmark = pytest.mark.slow
