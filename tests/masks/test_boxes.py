@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.boxes import BoxError, bounding_box, clip_box, fit_box, grow_box
+from nnunet_fair.masks.boxes import BoxError, as_slices, bounding_box, box_text, clip_box, fit_box, grow_box
 
 BOX = ((1, 4), (10, 30), (5, 6))
 
@@ -87,3 +87,45 @@ def test_a_box_that_exceeds_the_image_is_clipped():
     assert fit_box(((-1, 3), (0, 9), (2, 5)), 0, (1, 1, 1), (3, 8, 5)) == (((0, 3), (0, 8), (2, 5)), True)
     with pytest.raises(UserError, match="no voxel inside the image"):
         fit_box(((3, 5), (0, 8), (0, 5)), 0, (1, 1, 1), (3, 8, 5))
+
+
+def test_the_text_of_a_box_and_where_it_is_said():
+    assert box_text(((0, 10), (4, 60), (3, 50))) == "[0:10, 4:60, 3:50]"
+    with pytest.raises(BoxError, match=r"box \[0:4, 5:5, 0:4\] has no voxel inside the image of shape \(4, 4, 4\)$"):
+        clip_box(((0, 4), (5, 5), (0, 4)), (4, 4, 4))
+    with pytest.raises(BoxError, match="another grid or its axes are in another order"):
+        fit_box(((4, 5), (0, 4), (0, 4)), 1, (1, 1, 1), (4, 4, 4))
+
+
+@pytest.mark.parametrize("call", [clip_box, lambda box, shape: grow_box(box, 0, (1, 1, 1), shape)])
+def test_an_image_of_other_dimensions_is_an_error(call):
+    with pytest.raises(ValueError, match="zip"):
+        call(BOX, (9, 40))
+    with pytest.raises(ValueError, match="zip"):
+        grow_box(BOX, 1, (1, 1), (9, 40, 8))
+
+
+def test_a_margin_of_a_rounding_error_more_takes_no_further_voxel():
+    assert grow_box(((5, 6),) * 3, 3 + 1e-10, (1, 1, 1), (20,) * 3) == ((2, 9),) * 3
+    assert grow_box(((5, 6),) * 3, 3.001, (1, 1, 1), (20,) * 3) == ((1, 10),) * 3
+
+
+@given(arrays(bool, st.tuples(*[st.integers(1, 6)] * 3)), st.integers(0, 3))
+def test_what_is_cut_out_and_pasted_back_is_the_mask(mask, margin):
+    box = bounding_box(mask, margin=margin)
+    pasted = np.zeros_like(mask)
+    if box is not None:
+        pasted[box] = mask[box]
+        inner = bounding_box(mask)
+        assert [axis.start for axis in box] == [max(axis.start - margin, 0) for axis in inner]
+        limits = tuple((axis.start, axis.stop) for axis in inner)
+        grown = as_slices(grow_box(limits, margin, (1, 1, 1), mask.shape))
+        assert mask[grown].shape == mask[box].shape and np.array_equal(mask[grown], mask[box])
+    assert np.array_equal(pasted, mask)
+
+
+def test_masks_of_any_type_and_of_two_dimensions():
+    for dtype in (bool, np.uint8, np.int16, np.float32):
+        mask = np.zeros((5, 7), dtype)
+        mask[2, 3:5] = 2
+        assert bounding_box(np.zeros_like(mask), mask) == (slice(2, 3), slice(3, 5))

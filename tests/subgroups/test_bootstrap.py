@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from nnunet_fair.evaluation.scores.challenge_score import segmentation_score
@@ -148,6 +150,99 @@ def test_interval_of_a_gap_covers_the_truth_about_as_often_as_it_says():
         )
         covered += found.bca[0, 0] <= 0.2 <= found.bca[0, 1]
     assert 0.88 <= covered / 150 <= 0.99
+
+
+def bca_by_definition(estimate, replicates, jackknife, confidence):
+    """Efron's interval of one statistic in plain steps; NaN where it does not exist."""
+    below = np.mean([1.0 if r < estimate else 0.5 if r == estimate else 0.0 for r in replicates])
+    if below in (0, 1):
+        return [np.nan, np.nan]
+    bias = stats.norm.ppf(below)
+    left = [value for value in jackknife if np.isfinite(value)]
+    deviations = [np.mean(left) - value for value in left]
+    squares = sum(d**2 for d in deviations)
+    acceleration = sum(d**3 for d in deviations) / (6 * squares**1.5) if squares else 0.0
+    levels = []
+    for level in ((1 - confidence) / 2, (1 + confidence) / 2):
+        z = bias + stats.norm.ppf(level)
+        levels.append(stats.norm.cdf(bias + z / (1 - acceleration * z)))
+    return np.quantile(replicates, levels).tolist()
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_intervals_of_every_kind_of_statistic(confidence):
+    rng = np.random.default_rng(12)
+    replicates = rng.gamma(2.0, 0.1, (501, 7))
+    jackknife = rng.gamma(2.0, 0.1, (30, 7)) ** 2
+    estimate = np.full(7, 0.2)
+    estimate[1] = replicates[7, 1]  # one replicate equals the estimate
+    replicates[3, 2] = np.nan  # not in every replicate: no interval at all
+    estimate[3] = np.nan
+    estimate[4] = replicates[:, 4].min() - 0.1  # every replicate on one side: a percentile interval alone
+    jackknife[[2, 9], 5] = np.nan  # does not exist without either of two units
+    jackknife[:, 6] = 0.3  # no acceleration
+    found = intervals_from_replicates(estimate, replicates, jackknife, confidence=confidence)
+    assert found.estimate is estimate
+    for column in range(7):
+        if column in (2, 3):
+            assert np.isnan(found.percentile[column]).all() and np.isnan(found.bca[column]).all()
+            continue
+        levels = [(1 - confidence) / 2, (1 + confidence) / 2]
+        assert found.percentile[column] == pytest.approx(np.quantile(replicates[:, column], levels))
+        expected = bca_by_definition(estimate[column], replicates[:, column], jackknife[:, column], confidence)
+        assert found.bca[column] == pytest.approx(expected, nan_ok=True)
+    ends = found.ends()
+    assert np.array_equal(ends[[0, 1, 5, 6]], found.bca[[0, 1, 5, 6]])
+    assert np.array_equal(ends[4], found.percentile[4])
+    assert np.isnan(ends[[2, 3]]).all()
+
+
+def test_a_statistic_that_exists_without_no_unit_has_no_acceleration():
+    replicates = np.random.default_rng(0).normal(size=(200, 1))
+    nowhere = intervals_from_replicates(np.zeros(1), replicates, np.full((5, 1), np.nan))
+    constant = intervals_from_replicates(np.zeros(1), replicates, np.zeros((5, 1)))
+    assert np.isfinite(nowhere.bca).all() and np.array_equal(nowhere.bca, constant.bca)
+
+
+@pytest.mark.parametrize(("spread", "is_one"), [(1e-13, True), (1e-10, False)])
+def test_what_differs_by_rounding_alone_is_one_number(spread, is_one):
+    replicates = 1000.0 + 1000.0 * spread * np.random.default_rng(0).random((200, 1))
+    replicates[:2, 0] = [1000.0, 1000.0 + 1000.0 * spread]
+    estimate = np.array([replicates.mean()])
+    found = intervals_from_replicates(estimate, replicates, replicates[:50])
+    assert (found.bca[0].tolist() == [estimate[0]] * 2) is is_one
+
+
+def test_given_weights_are_used_and_the_settings_reach_the_interval():
+    weights = np.random.default_rng(5).standard_exponential((300, 200))
+    found = bootstrap_intervals(_mean, 200, confidence=0.5, weights=weights)
+    means = weights @ VALUES / weights.sum(axis=1)
+    assert found.percentile[0] == pytest.approx(np.quantile(means, [0.25, 0.75]))
+    asked = []
+    bootstrap_intervals(lambda w: asked.append(w.shape) or w[:, :1], 4, n_resamples=70)
+    assert asked == [(1, 4), (70, 4), (4, 4)]
+    asked.clear()
+    bootstrap_intervals(lambda w: asked.append(w.shape) or w[:, :1], 2)
+    assert asked[1] == (2000, 2)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_the_order_of_the_cases_does_not_matter(values, random):
+    values = np.array(values)
+    order = list(range(len(values)))
+    random.shuffle(order)
+    weights = np.random.default_rng(0).standard_exponential((100, len(values)))
+    everybody = np.ones((len(values), 1), bool)
+
+    def found(order):
+        return bootstrap_intervals(
+            lambda w: weighted_means(w, values[order], everybody), len(values), weights=weights[:, order]
+        )
+
+    first, second = found(list(range(len(values)))), found(order)
+    assert first.estimate == pytest.approx(second.estimate)
+    assert first.percentile == pytest.approx(second.percentile)
+    assert first.ends() == pytest.approx(second.ends(), abs=1e-6)
 
 
 def test_row_falls_back_to_the_percentile_interval():

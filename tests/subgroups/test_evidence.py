@@ -126,3 +126,93 @@ def test_every_number_of_items_has_the_same_prior():
     factor = (0.2 / 0.04) ** 2 / 2
     expected = factor * np.array([single, pair, pair, single, pair, pair])
     assert found.posterior == pytest.approx(expected / (expected.sum() + PRIOR_OF_NONE))
+
+
+def evidence_by_definition(scores, membership, sizes):
+    """Posterior, shortfall, inside, outside and variance by least squares, one subgroup at a time."""
+    n = len(scores)
+    rows, weights = [], []
+    of_size = {size: 1 / len(set(sizes)) / list(sizes).count(size) for size in sizes}
+    for column, size in zip(membership.T, sizes, strict=True):
+        design = np.column_stack([np.ones(n), column])
+        (outside, slope), *_ = np.linalg.lstsq(design, scores, rcond=None)
+        rss = ((scores - design @ [outside, slope]) ** 2).sum()
+        factor = (((scores - scores.mean()) ** 2).sum() / rss) ** (n / 2) / np.sqrt(n)
+        weights.append((1 - PRIOR_OF_NONE) * of_size[size] * factor if slope < 0 else 0.0)
+        rows.append((max(0.0, scores.mean() - outside - slope), outside + slope, outside, rss / n))
+    return [np.array(weights) / (sum(weights) + PRIOR_OF_NONE), *np.array(rows).T]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_evidence_equals_least_squares(seed):
+    rng = np.random.default_rng(seed)
+    scores, sizes = rng.random(25), np.array([1, 2, 2, 1, 3, 2])
+    membership = np.where(rng.random((25, 6)) < 0.3, rng.random((25, 6)), rng.random((25, 6)) < 0.4)
+    scores -= 0.2 * membership[:, 1] * (seed % 2)  # with and without a disadvantaged subgroup
+    found = subgroup_evidence(scores, membership, sizes)
+    expected = evidence_by_definition(scores, membership, sizes)
+    fields = (found.posterior, found.shortfall, found.inside, found.outside, found.variance)
+    for mine, other in zip(fields, expected, strict=True):
+        assert mine == pytest.approx(other, rel=1e-9)
+
+
+def test_a_subgroup_that_explains_every_score_leaves_a_trace_of_variance():
+    scores = np.array([0.2, 0.2, 0.8, 0.8])
+    found = subgroup_evidence(scores, np.array([[1.0], [1], [0], [0]]), np.ones(1))
+    assert found.variance.tolist() == pytest.approx([1e-12 * 0.36 / 4])
+    assert found.posterior[0] == pytest.approx(1.0) and found.shortfall.tolist() == pytest.approx([0.3])
+
+
+def test_scores_that_differ_by_rounding_are_no_evidence():
+    membership = np.array([[1.0], [1], [0], [0]])
+    for spread, is_evidence in ((1e-11, False), (1e-9, True)):
+        found = subgroup_evidence(0.5 - spread * membership[:, 0], membership, np.ones(1))
+        assert bool(found.posterior[0] > 0.5) is is_evidence
+        assert bool(found.shortfall[0] > 0) is is_evidence
+    assert subgroup_evidence(np.full(4, 0.5), membership, np.ones(1)).posterior.tolist() == [0.0]
+
+
+def test_thousands_of_cases_overflow_nothing():
+    membership = (np.arange(20_000)[:, None] % [2, 3]) == 0
+    scores = 0.7 - 0.3 * membership[:, 0] + 0.001 * np.sin(np.arange(20_000))
+    found = subgroup_evidence(scores, membership.astype(float), np.array([1, 1]))
+    assert found.posterior.tolist() == pytest.approx([1.0, 0.0])
+
+
+def test_a_score_far_from_both_groups_is_decided_and_no_warning():
+    evidence = Evidence(*(np.array([value]) for value in (0.9, 0.2, 0.4, 0.8, 1e-9)))
+    found = informed_membership(np.array([[0.5], [0.5], [0.5]]), np.array([0.1, 0.95, 0.6]), evidence)
+    assert found[:, 0].tolist() == pytest.approx([1.0, 0.0, 0.5])
+
+
+def test_membership_equals_counting():
+    rng = np.random.default_rng(8)
+    columns = ["age", "density", "site"]
+    reference, cases = (
+        pd.DataFrame(rng.choice(["x", "y", None], (60, 3), p=[0.4, 0.35, 0.25]), columns=columns, dtype=object)
+        for _ in range(2)
+    )
+    itemsets = ((("age", "x"),), (("age", "x"), ("site", "y")), (("age", "y"), ("density", "x"), ("site", MISSING)))
+    found = membership_probability(itemsets, cases, reference)
+
+    def fits(row, attribute, value):
+        """Whether a case has the value, has another one, or neither is known."""
+        if value == MISSING:
+            return row[attribute] is None
+        return None if row[attribute] is None else row[attribute] == value
+
+    for row, case in enumerate(cases.to_dict("records")):
+        for column, itemset in enumerate(itemsets):
+            known = [item for item in itemset if fits(case, *item) is not None]
+            unknown = [item for item in itemset if fits(case, *item) is None]
+            expected = float(all(fits(case, *item) for item in known))
+            if unknown and expected:
+                alike = [
+                    other
+                    for other in reference.to_dict("records")
+                    if all(fits(other, *item) for item in known) and all(fits(other, *i) is not None for i in unknown)
+                ]
+                expected = np.mean([all(fits(other, *i) for i in unknown) for other in alike]) if alike else 0.0
+            if all(value is None for value in case.values()):
+                expected = 0.0
+            assert found[row, column] == pytest.approx(expected), (case, itemset)

@@ -123,6 +123,60 @@ def test_a_hand_worked_batch_with_batch_dice():
     assert loss.item() == pytest.approx(expected, abs=1e-7)
 
 
+def by_definition(kind, logits, target, weights, *, batch_dice, weight_ce=1.0, weight_dice=1.0, smooth=1e-5):
+    """The weighted loss in plain loops over cases and classes, as the module's first lines define it."""
+    if "regions" in kind:
+        valid = (1 - target[:, -1:].double()) if "ignore" in kind else torch.ones(B, 1, *SPATIAL)
+        onehot, predicted = target[:, :3].double(), torch.sigmoid(logits)
+        entropy = -(onehot * torch.log(predicted) + (1 - onehot) * torch.log(1 - predicted))
+        entropies = [(entropy[i] * valid[i]).sum() for i in range(B)]
+        n_valid = valid.sum() if "ignore" in kind else entropy.numel()
+    else:
+        valid = (target != 3).double()
+        onehot = torch.stack([(target[:, 0] == label).double() for label in range(3)], dim=1)
+        predicted = torch.softmax(logits, dim=1)
+        entropies = [-(onehot[i] * torch.log(predicted[i])).sum() for i in range(B)]
+        n_valid = valid.sum()
+        onehot, predicted = onehot[:, 1:], predicted[:, 1:]  # nnU-Net's Dice leaves the background out
+    dice = []
+    for label in range(onehot.shape[1]):
+        shared = [(onehot[i, label] * predicted[i, label] * valid[i, 0]).sum() for i in range(B)]
+        volume = [((onehot[i, label] + predicted[i, label]) * valid[i, 0]).sum() for i in range(B)]
+        if batch_dice:
+            total = sum(w * v for w, v in zip(weights, volume, strict=True))
+            dice.append((2 * sum(w * v for w, v in zip(weights, shared, strict=True)) + smooth) / (total + smooth))
+        else:
+            each = zip(weights, shared, volume, strict=True)
+            dice.append(sum(w * (2 * inside + smooth) / (whole + smooth) for w, inside, whole in each) / B)
+    cross_entropy = sum(w * e for w, e in zip(weights, entropies, strict=True)) / n_valid
+    return weight_ce * cross_entropy - weight_dice * sum(dice) / len(dice)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch_dice", [False, True], ids=["dice", "batch_dice"])
+@pytest.mark.parametrize(("weight_ce", "weight_dice"), [(1.0, 1.0), (0.3, 2.0), (0.0, 0.7), (0.6, 0.0)])
+def test_value_and_gradient_equal_the_definition(kind, batch_dice, weight_ce, weight_dice):
+    stock = stock_loss(kind, batch_dice=batch_dice)
+    stock.weight_ce, stock.weight_dice = weight_ce, weight_dice
+    logits, target = batch(kind, dtype=torch.float64, seed=4)
+    weights = torch.tensor([0.25, 1.5, 3.0], dtype=torch.float64)
+    actual = case_weighted(stock)(logits, target, weights)
+    expected = by_definition(
+        kind, logits, target, weights, batch_dice=batch_dice, weight_ce=weight_ce, weight_dice=weight_dice
+    )
+    assert actual.item() == pytest.approx(expected.item(), abs=1e-6)
+    found, wanted = (torch.autograd.grad(loss, logits)[0] for loss in (actual, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-9)
+
+
+def test_the_stock_loss_is_left_as_it_is():
+    for kind in KINDS:
+        stock = stock_loss(kind, batch_dice=False)
+        reduction = stock.ce.reduction
+        assert case_weighted(stock).ce.reduction == "none"
+        assert stock.ce.reduction == reduction
+
+
 def test_ignored_voxels_count_neither_above_nor_below_the_line():
     logits, target = two_voxel_batch()
     target[1, 0, 1] = 3  # one voxel of case 1 is ignored: three valid voxels in the batch
@@ -140,6 +194,14 @@ def test_a_batch_of_ignored_voxels_only_gives_a_finite_loss_and_gradient(batch_d
     loss = case_weighted(stock_loss("labels_ignore", batch_dice=batch_dice))(
         logits, torch.full_like(target, 3), torch.tensor([1.0, 2.0, 0.5])
     )
+    assert torch.isfinite(loss)
+    assert torch.isfinite(torch.autograd.grad(loss, logits)[0]).all()
+
+
+def test_regions_of_ignored_voxels_only_give_a_finite_loss_and_gradient():
+    logits, target = batch("regions_ignore")
+    target[:, -1] = True
+    loss = case_weighted(stock_loss("regions_ignore", batch_dice=False))(logits, target, torch.ones(B))
     assert torch.isfinite(loss)
     assert torch.isfinite(torch.autograd.grad(loss, logits)[0]).all()
 

@@ -96,3 +96,23 @@ def test_weights_are_a_value():
     with pytest.raises(ValueError, match="read-only"):
         case_weights.values[0] = 7.0
     assert not any(case_id in repr(case_weights).split("(")[1].split() for case_id in CASES)
+
+
+def test_drawing_does_not_depend_on_the_mean_of_the_weights():
+    found = weights(3 * VALUES, on_loss=False, on_sampling=True).sampling_probabilities()
+    assert found == pytest.approx(VALUES)
+
+
+def test_weights_are_numbers_with_a_fraction_and_one_a_case():
+    whole = weights(np.array([1, 2, 1, 2]))
+    assert whole.values.dtype == float and list(map(type, whole.by_case().values())) == [float] * 4
+    with pytest.raises(ValueError, match="zip"):
+        weights(np.ones(3)).by_case()
+
+
+def test_no_training_case_has_no_weights():
+    assert shortfall_weights(np.zeros(0), 0.1, FairConfig()).tolist() == []
+
+
+def test_without_spread_nobody_falls_short():
+    assert shortfall_weights(np.array([0.2, 0.0]), 0.0, FairConfig(strength=2.0)).tolist() == [1.0, 1.0]

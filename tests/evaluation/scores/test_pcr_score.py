@@ -7,7 +7,7 @@ from fairlearn.metrics import equalized_odds_difference
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.scores.cohort import group_memberships
-from nnunet_fair.evaluation.scores.pcr_score import PcrStatistics, pcr_ranking, pcr_score
+from nnunet_fair.evaluation.scores.pcr_score import PcrStatistics, group_rates, pcr_ranking, pcr_score
 
 INDEX = [f"c{i}" for i in range(8)]
 TRUTH = pd.Series([True, True, True, True, False, False, False, False], INDEX)
@@ -79,3 +79,79 @@ def test_bootstrap_statistics_start_from_the_score():
     assert values["balanced_accuracy"] == pytest.approx(score.balanced_accuracy)
     assert values["fairness_disparity"] == pytest.approx(score.fairness_disparity)
     assert values["ranking"] == pytest.approx(score.ranking)
+
+
+def _rate(weights, hits, inside):
+    """A weighted rate in a plain loop; 0 without a denominator."""
+    total = sum(w for w, member in zip(weights, inside, strict=True) if member)
+    hit = sum(w for w, member, positive in zip(weights, inside, hits, strict=True) if member and positive)
+    return hit / total if total else 0.0
+
+
+def test_bootstrap_statistics_equal_the_definition_for_any_weights():
+    rng = np.random.default_rng(6)
+    n = 40
+    truth, prediction = rng.random(n) < 0.4, rng.random(n) < 0.5
+    groups = pd.DataFrame(
+        {"age": rng.choice(["x", "y", "z"], n), "site": rng.choice(["s", "t"], n)},
+        [f"c{i}" for i in range(n)],
+    )
+    memberships = group_memberships(groups, groups.index, ["age", "site"])
+    weights = rng.standard_exponential((5, n))
+    weights[4] = truth == prediction  # everybody is right: no false alarm, no miss
+    statistics = PcrStatistics(truth, prediction, memberships, lambda_=0.3)
+    assert statistics.names == ("balanced_accuracy", "fairness_disparity", "ranking", "disparity:age", "disparity:site")
+    found = statistics(weights)
+    for row, w in zip(found, weights, strict=True):
+        hit, alarm = _rate(w, prediction, truth), _rate(w, prediction, ~truth)
+        disparities = []
+        for variable in ("age", "site"):
+            rates = [
+                [_rate(w, prediction, (groups[variable] == name).to_numpy() & outcome) for outcome in (truth, ~truth)]
+                for name in groups[variable].unique()
+            ]
+            disparities.append(sum(max(column) - min(column) for column in zip(*rates, strict=True)))
+        accuracy, disparity = (hit + 1 - alarm) / 2, min(1.0, sum(disparities) / 2)
+        ranking = 0.7 * accuracy + 0.3 * (1 - disparity)
+        assert row == pytest.approx([accuracy, disparity, ranking, *disparities], abs=1e-12)
+    assert len(set(found[:4, 1])) > 1 and found[4, 0] == 1.0
+
+
+def test_the_weight_of_fairness_and_its_clipping_hold_for_the_bootstrap_too():
+    prediction = np.array([True, True, False, False, True, True, False, False])
+    memberships = group_memberships(pd.DataFrame({"v": list("xxyyxxyy")}, INDEX), TRUTH.index, ["v"])
+    statistics = PcrStatistics(TRUTH.to_numpy(), prediction, memberships, lambda_=0.25)
+    assert statistics(np.ones((1, 8)))[0] == pytest.approx([0.5, 1.0, 0.75 * 0.5, 2.0])
+    score = pcr_score(TRUTH, pd.Series(prediction, INDEX), pd.DataFrame({"v": list("xxyyxxyy")}, INDEX), lambda_=0.25)
+    assert (score.ranking, score.lambda_, score.n_cases) == (pytest.approx(0.375), 0.25, 8)
+
+
+def test_a_variable_without_values_is_named_and_none_at_all_has_no_fairness():
+    groups = pd.DataFrame({"age": list("xxyyxxyy"), "site": [None] * 8}, INDEX, dtype=object)
+    score = pcr_score(TRUTH, PREDICTION, groups)
+    assert score.uncomputable == ("site",) and score.fairness_disparity == pytest.approx(1.0)
+    score = pcr_score(TRUTH, PREDICTION, groups[["site"]])
+    assert score.uncomputable == ("site",) and score.balanced_accuracy == 0.75
+    assert np.isnan(score.fairness_disparity) and np.isnan(score.ranking)
+    found = PcrStatistics(TRUTH.to_numpy(), PREDICTION.to_numpy(), [])(np.ones((2, 8)))
+    assert found == pytest.approx(np.array([[0.75, np.nan, np.nan]] * 2), nan_ok=True)
+
+
+def test_rates_of_groups_without_a_denominator_do_not_exist():
+    (entry,) = group_memberships(pd.DataFrame({"v": list("xxxxyyyy")}, INDEX), TRUTH.index, ["v"])
+    hit, alarm = group_rates(np.ones((1, 8)), TRUTH.to_numpy(), PREDICTION.to_numpy(), entry)
+    assert hit == pytest.approx(np.array([[0.75, np.nan]]), nan_ok=True)
+    assert alarm == pytest.approx(np.array([[np.nan, 0.25]]), nan_ok=True)
+
+
+def test_predictions_go_by_case_id_and_need_not_be_in_order():
+    groups = pd.DataFrame({"age": list("xxyyxxyy")}, INDEX)
+    shuffled = [5, 2, 7, 0, 3, 6, 1, 4]
+    expected = pcr_score(TRUTH, PREDICTION, groups)
+    assert pcr_score(TRUTH, PREDICTION.iloc[shuffled], groups.iloc[shuffled[::-1]]) == expected
+
+
+@pytest.mark.parametrize(("constant", "said"), [(True, "all 8 predictions are pCR;"), (False, "are no pCR;")])
+def test_the_refusal_says_which_constant(constant, said):
+    with pytest.raises(UserError, match=said):
+        pcr_score(TRUTH, pd.Series(constant, INDEX), pd.DataFrame({"v": list("xxxxyyyy")}, INDEX))
