@@ -3,6 +3,7 @@
 # make lint   formatting and static checks
 # make types  the types of the package
 # make docs   the documentation as a site, in build/site
+# make mutants   how many changes of the arithmetic the tests notice (an hour; see CONTRIBUTING.md)
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DEMO ?= demo
 
-.PHONY: demo test test-fast lint types docs clean
+.PHONY: demo test test-fast lint types docs mutants clean
 .DEFAULT_GOAL := test
 
 # Installed once; again only when what is installed changes. torch is not pinned to a build: see docs/installation.md.
@@ -46,5 +47,11 @@ test: lint
 test-fast: lint
 	$(BIN)/python -m pytest -m "not slow"
 
+# Begins where it was stopped; only what changed is tried again. What may survive: CONTRIBUTING.md.
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[mutants]"
+	OMP_NUM_THREADS=1 nice $(BIN)/mutmut run --max-children 1
+	$(BIN)/mutmut results
+
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(DEMO) build mutants *.egg-info

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnunet_fair.subgroups.divergence import DIVERGENCE_COLUMNS
 from nnunet_fair.subgroups.evidence import subgroup_evidence
+from nnunet_fair.subgroups.itemsets import mine_subgroups
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.finder import SubgroupFinder
 from nnunet_fair.training.method import ON_LOSS, PUBLISHED, FairMethod
@@ -106,6 +108,47 @@ def test_nothing_to_say_gives_neutral_weights_with_the_reason(groups, scores, no
     refresh = finder(cases, AVERAGED).refresh(pd.Series(scores, index=cases.index))
     assert refresh.weights.tolist() == [1.0] * 4
     assert refresh.note == note
+    assert refresh.subgroup == ("",) * 4
+    assert refresh.divergence.columns.tolist() == [*DIVERGENCE_COLUMNS, "probability"]
+    assert len(refresh.divergence) == (2 if "same score" in note else 1 if "below average" in note else 0)
+    assert "below average" in note or refresh.divergence["probability"].isna().all()
+
+
+def test_subgroups_are_mined_once_for_the_same_scored_cases(monkeypatch):
+    mined = []
+
+    def mine(cases, **options):
+        mined.append((len(cases), options))
+        return mine_subgroups(cases, **options)
+
+    monkeypatch.setattr("nnunet_fair.training.finder.mine_subgroups", mine)
+    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
+    mining = finder(cases, replace(LOWEST, min_cases=3), min_support=0.25, max_items=2)
+    scores = pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index)
+    mining.refresh(scores)
+    mining.refresh(scores + 0.1)
+    assert [n for n, _ in mined] == [8]
+    mining.refresh(scores.iloc[:7])
+    assert [n for n, _ in mined] == [8, 7]
+    assert mined[0][1] == {"min_support": 0.25, "min_cases": 3, "max_items": 2}
+
+
+def test_the_most_negative_divergence_comes_first_whatever_the_probability():
+    cases = frame({f"c{i}": {"group": "xyz"[i % 3]} for i in range(30)})
+    noise = np.random.default_rng(0).normal(0, 0.02, 30)
+    scores = pd.Series([[0.5, 0.9, 0.7][i % 3] for i in range(30)], index=cases.index) + noise
+    refresh = finder(cases, AVERAGED).refresh(scores)
+    assert refresh.divergence["subgroup"].tolist() == ["group=x", "group=z", "group=y"]
+    assert refresh.divergence.index.tolist() == [0, 1, 2]
+    assert (refresh.divergence["probability"] > 0.5).tolist() == [True, False, False]
+
+
+def test_the_text_of_a_finder_and_a_refresh_tells_nothing_about_patients():
+    cases = frame({f"c{i}": {"group": "x" if i < 4 else "y"} for i in range(8)})
+    mining = finder(cases, train=cases.iloc[:5])
+    assert repr(mining) == "SubgroupFinder(n_scorable=8, n_train=5)"
+    refresh = mining.refresh(pd.Series([0.2] * 4 + [0.6] * 4, index=cases.index))
+    assert repr(refresh) == "Refresh(n_train=5, n_subgroups=2)"
 
 
 def test_published_rule_is_the_papers():
