@@ -154,6 +154,8 @@ def _columns(raw: RawTable) -> tuple[dict[str, list[Any]], list[str]]:
     notes = [f"{raw.where}: {note}" for note in raw.notes]
     places: dict[str, list[int]] = {}
     for position, name in enumerate(raw.names):
+        if not _is_text(name):
+            raise UserError(f"{raw.where}: the name of column {position + 1} holds half a character; mend it")
         places.setdefault(name, []).append(position)
     unnamed = places.pop("", [])
     repeated = next((name for name, positions in places.items() if len(positions) > 1), None)
@@ -174,9 +176,14 @@ def _columns(raw: RawTable) -> tuple[dict[str, list[Any]], list[str]]:
 
 def _readable(value: Any, number: int, name: str, raw: RawTable) -> Any:
     """The cell, refused where its text is no text (half a character out of a damaged file)."""
-    if isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+    if isinstance(value, str) and not _is_text(value):
         raise UserError(f"{raw.where}: {raw.row_word} {number}, column {name!r} holds half a character; mend that cell")
     return value
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text holds no half of a character that is written in two (a surrogate), which nothing can print."""
+    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def find_id_columns(

@@ -50,8 +50,7 @@ def _numbers(name: str, values: list[Any]) -> tuple[list[Any], list[str]]:
     converted = [plain_number(value) if isinstance(value, str) else None for value in values]
     plain = [value if number is None else number for value, number in zip(values, converted, strict=True)]
     texts = [value for value in plain if isinstance(value, str)]
-    known = [value for value in plain if not is_missing(value)]
-    if not texts or any(isinstance(value, UnreadableCell) for value in known):
+    if not texts:
         return plain, []
     for matches, convert, what in (
         (_is_decimal_comma(texts, values), _from_decimal_comma, "decimal comma"),

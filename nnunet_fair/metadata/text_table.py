@@ -151,13 +151,6 @@ def _is_comment(fields: list[str], n_names: int) -> bool:
 def _misfit(rows: Sequence[tuple[int, list[Any]]], names: list[str]) -> str:
     """What is wrong with the first row that has more or fewer fields than there are names."""
     width = len(names)
-    # Some programs end every row with a separator; then every row has the same empty fields too many.
-    if (
-        rows
-        and len({len(fields) for _, fields in rows}) == 1
-        and not any("".join(fields[width:]) for _, fields in rows)
-    ):
-        width = max(width, len(rows[0][1]))
     for number, fields in rows:
         if len(fields) != width:
             return (

@@ -122,7 +122,12 @@ def write(meant: Meant, folder: Path) -> Path:
 def damaged(text: str, meant: Meant) -> str:
     """The text with one piece lost, as editors and transfers lose them."""
     chance = random.Random(meant.seed)
-    places = [k for k, sign in enumerate(text) if sign == meant.separator and k > text.index(meant.line_end)]
+    # A sign added inside a quoted cell makes another value, which no reader can know.
+    places = [
+        k
+        for k, sign in enumerate(text)
+        if sign == meant.separator and k > text.index(meant.line_end) and text.count('"', 0, k) % 2 == 0
+    ]
     if meant.damage == "none" or not places:
         return text
     place = chance.choice(places)

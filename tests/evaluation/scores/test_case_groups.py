@@ -85,3 +85,53 @@ def test_rows_without_an_id_are_counted(tmp_path):
     table = pd.DataFrame({"patient_id": [*CASES, None], "age": [30, 45, 55, 65]})
     groups = read_case_groups(_write(table, tmp_path / "t.csv"), CASES)
     assert any("1 rows of t.csv carry no case ID" in note for note in groups.notes)
+
+
+def test_many_groups_keep_the_large_ones_and_pool_the_rest(tmp_path):
+    """Sites 0 and 1 have 12 cases each, the 24 others one or two: 30 cases."""
+    sites = [f"S{k}" for k in range(2) for _ in range(12)] + [f"T{k}" for k in range(24)] + [f"T{k}" for k in range(6)]
+    cases = [f"P{k:03d}" for k in range(len(sites))]
+    ages = ["0-40", "41-50"] * (len(cases) // 2)
+    table = pd.DataFrame({"case_id": cases, "age": ages, "site": sites, "uid": cases})
+    path = _write(table, tmp_path / "fair_cases.csv")
+    groups = read_case_groups(path, cases, min_group=10)
+    assert groups.frame["site"].value_counts().to_dict() == {"other (24 groups)": 30, "S0": 12, "S1": 12}
+    assert "uid" not in groups.frame
+    notes = " ".join(groups.notes)
+    assert "site: 24 of 26 groups have fewer than 10 cases and are one group, 'other (24 groups)', with 30" in notes
+    assert "uid is left out: it has 54 groups, none of them with 10 cases" in notes
+    assert read_case_groups(path, cases, min_group=1).frame["site"].nunique() == 26
+    named = read_case_groups(path, cases, variables=["site"], attributes=["age"])
+    assert named.frame["site"].nunique() == 3 and named.variables == ("site",)
+
+
+def test_one_attribute_of_single_cases_says_why_there_is_nothing_to_score(tmp_path):
+    cases = [f"P{k:03d}" for k in range(24)]
+    path = _write(pd.DataFrame({"case_id": cases, "site": [f"S{k}" for k in range(24)]}), tmp_path / "fair_cases.csv")
+    with pytest.raises(UserError, match="site is left out: it has 24 groups, none of them with 10 cases"):
+        read_case_groups(path, cases)
+
+
+def test_ages_as_people_write_them_are_the_challenges_groups(tmp_path):
+    for name, ages in {
+        "a.csv": ["39,5", "50,5", "71"],
+        "b.csv": ["039Y", "050Y", "071Y"],
+        "c.csv": ["39 y", "50", "71"],
+    }.items():
+        pd.DataFrame({"patient_id": CASES, "age": ages}).to_csv(tmp_path / name, index=False, sep=";")
+        groups = read_case_groups(tmp_path / name, CASES)
+        assert groups.frame["age"].tolist()[::2] == ["0-40", "71+"]
+        assert any("is read as 39" in note for note in groups.notes)
+    pd.DataFrame({"patient_id": CASES, "age": ["39,5", "41.5", "n.k."]}).to_csv(
+        tmp_path / "d.csv", index=False, sep=";"
+    )
+    with pytest.raises(UserError, match=r"none of the variables .*age is left out: attribute 'age': 2 of 3 values"):
+        read_case_groups(tmp_path / "d.csv", CASES)
+
+
+def test_how_a_raw_table_is_read_can_be_said(tmp_path):
+    text = "a registry\nid;visit;age;sex\n7;1;41;9\n7;2;61;f\n"
+    (tmp_path / "t.csv").write_text(text)
+    reading = TableReading(("id", "visit"), id_join="-", header_row=2, missing_values=("9",))
+    groups = read_case_groups(tmp_path / "t.csv", ["7-1", "7-2"], attributes=["sex"], reading=reading)
+    assert groups.frame["age"].tolist() == ["41-50", "61-70"] and groups.frame["sex"].isna().tolist() == [True, False]
