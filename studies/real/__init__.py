@@ -1,0 +1,1 @@
+"""Does divergence-driven training help real patients? Two public cohorts, cross-validated over patients."""

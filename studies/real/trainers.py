@@ -1,0 +1,76 @@
+"""The study's trainers: the public ones, shortened, with their scores kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.effect.references import GroupDRO, InverseFrequency
+from nnunet_fair.training import trainer as public
+from studies.real.methods import DRO_STEP, Method
+from studies.real.scale import Scale
+
+
+class Watched:
+    """Mixin before a trainer: the study's length, and what the trainer knew and did epoch by epoch.
+
+    Attributes:
+        method: what is trained.
+        scale: how long.
+        seen_scores: running score of every scored case, by epoch.
+        seen_weights: weight of every training case, by epoch.
+    """
+
+    method: Method
+    scale: Scale
+    seen_scores: list[pd.Series]
+    seen_weights: list[dict[str, float]]
+
+    def initialize(self) -> None:
+        """As the trainer's, with the study's length, and mirrored predictions where it wants them."""
+        self.seen_scores, self.seen_weights = [], []
+        self.num_epochs = self.scale.epochs or self.num_epochs
+        self.num_iterations_per_epoch = self.scale.iterations or self.num_iterations_per_epoch
+        self.num_val_iterations_per_epoch = self.scale.val_iterations or self.num_val_iterations_per_epoch
+        self.initial_lr = self.scale.learning_rate or self.initial_lr
+        self.disable_checkpointing = not self.scale.checkpoints
+        super().initialize()
+        if not self.scale.mirror_predictions:
+            self.inference_allowed_mirroring_axes = None
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802 (nnU-Net's name)
+        """As nnU-Net's, which sets the axes predictions are mirrored over anew."""
+        found = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        if not self.scale.mirror_predictions:
+            self.inference_allowed_mirroring_axes = None
+        return found
+
+    def get_tr_and_val_datasets(self):
+        """As the trainer's, with the reference rule in place of the finder where there is one."""
+        datasets = super().get_tr_and_val_datasets()
+        if not self.scale.checkpoints:  # pictures nobody looks at take longer than an epoch
+            self.fair_session.records.plot = lambda: None
+            self.logger.plot_progress_png = lambda folder: None
+        reference = _reference(self.method, self.fair_session.finder.train_cases)
+        if reference is not None:
+            self.fair_session.finder = reference
+        return datasets
+
+    def on_epoch_end(self) -> None:
+        """As the trainer's; then what it knows and does is kept."""
+        super().on_epoch_end()
+        self.seen_scores.append(self.fair_session.scores)
+        self.seen_weights.append(dict(self.fair_session.weights))
+
+
+def study_trainer(method: Method, scale: Scale) -> type:
+    """The public trainer of a method, watched; it keeps its name."""
+    base: type = getattr(public, method.trainer)
+    return type(base.__name__, (Watched, base), {"method": method, "scale": scale})
+
+
+def _reference(method: Method, train_cases: pd.DataFrame) -> Any:
+    if method.reference == "inverse":
+        return InverseFrequency(train_cases)
+    return GroupDRO(train_cases, DRO_STEP) if method.reference == "dro" else None
