@@ -6,6 +6,7 @@ All of this was decided before the first training; ``docs/effect-real.md`` says 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pandas as pd
 
@@ -68,10 +69,10 @@ class Cohort:
             values = table[name]
             if name in self.edges:
                 edges = self.edges[name]
-                labels = [f"{low:g}-{high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+                labels = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]
                 number = pd.to_numeric(values)
                 values = pd.cut(number, list(edges), right=False, labels=labels).astype(object)
-            columns[name] = values.map(lambda value, rule=self.merged.get(name, {}): rule.get(value, value))
+            columns[name] = values.replace(self.merged.get(name, {}))
         return pd.DataFrame(columns, index=table.index, dtype=object)
 
 

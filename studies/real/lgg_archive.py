@@ -75,7 +75,8 @@ def read_lgg(archive: Path, target: Path) -> pd.DataFrame:
             raise UserError(f"{archive / 'data.csv'} has no row of {patient}, whose images are in {folder.name}")
         volume, mask = _read_volume(folder)
         for channel, which in enumerate((FLAIR, POST)):
-            _write(halved(volume[..., which].astype(float)).round(), target / f"imagesTr/{patient}_{channel:04d}.nii.gz")
+            image = halved(volume[..., which].astype(float)).round()
+            _write(image, target / f"imagesTr/{patient}_{channel:04d}.nii.gz")
         _write(halved((mask > 0).astype(float)) >= 0.5, target / f"labelsTr/{patient}.nii.gz")
         row = {"case_id": patient, "patient": patient, **attributes(patient, clinical.loc[patient])}
         rows.append({**row, "sequences": sequences(volume)})

@@ -21,7 +21,7 @@ class Method:
         settings: the plans' section ``nnunet_fair``.
         reference: ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
         tested: whether it is one of the methods the study tests; the others are shown beside them.
-        permuted: whether the patients' attributes are dealt out at random before training, so that nothing can be found.
+        permuted: whether the patients' attributes are dealt out at random before training: nothing is to be found.
     """
 
     name: str

@@ -1,0 +1,104 @@
+"""How often does the evidence point at chance? The weights on attribute tables dealt out at random.
+
+Trains nothing: the running scores that the stock runs recorded are given to the trainer's finder, once with the real
+table and with as many permuted ones as wanted. What the real table's probabilities and weights are worth can be read
+from where they stand among those of the permuted tables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from nnunet_fair.files import write_csv
+from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.weights import SubgroupFinder
+from studies.real.dataset import Dataset
+from studies.real.methods import STOCK
+from studies.real.runs import FOLDS, SCORES, WEIGHTS, permuted
+
+N_PERMUTATIONS = 20
+ENDING = ".evidence.csv"
+_EVERY = 5
+
+
+def record_evidence(dataset: Dataset, results: Path, n_permutations: int = N_PERMUTATIONS) -> int:
+    """Write ``RUN.evidence.csv`` for each stock run whose running scores are in the working folder.
+
+    Args:
+        dataset: the prepared cohort, with its runs.
+        results: folder of the cohort's results.
+        n_permutations: permuted tables.
+
+    Returns:
+        How many files were written; those that are there are kept.
+    """
+    found = sorted((dataset.folder / "runs").glob(f"{FOLDS}-{STOCK}-*/{SCORES}"))
+    todo = [path.parent for path in found if not (results / f"{path.parent.name}{ENDING}").is_file()]
+    cases, patient_of = dataset.cases(), dataset.patient_of()
+    for folder in tqdm(todo, desc="evidence", unit="run"):
+        scores = pd.read_csv(folder / SCORES).set_index("epoch")
+        train = list(pd.read_csv(folder / WEIGHTS, nrows=0).columns[1:])
+        table = evidence_table(scores[train], cases.loc[train], patient_of.loc[train], n_permutations)
+        write_csv(table, results / f"{folder.name}{ENDING}")
+    return len(todo)
+
+
+def evidence_table(
+    scores: pd.DataFrame, cases: pd.DataFrame, patient_of: pd.Series, n_permutations: int
+) -> pd.DataFrame:
+    """The largest probability and the spread of the weights, on the real table and on permuted ones.
+
+    Args:
+        scores: running scores, one row an epoch, one column a training case.
+        cases: groups of the training cases.
+        patient_of: their patients.
+        n_permutations: permuted tables.
+
+    Returns:
+        Table with ``permutation`` (0 is the real table), ``largest_probability`` and ``weight_spread`` (standard
+        deviation of the weights before smoothing, whose mean is 1), means over every fifth epoch of the second half.
+    """
+    late = scores.iloc[len(scores) // 2 :: _EVERY]
+    rows = []
+    for permutation in range(n_permutations + 1):
+        table = cases if permutation == 0 else permuted(cases, patient_of, permutation)
+        finder = SubgroupFinder(table, table, FairConfig())
+        found = []
+        for _, row in late.iterrows():
+            refresh = finder.refresh(row)
+            probability = refresh.divergence["probability"].max() if len(refresh.divergence) else 0.0
+            found.append((np.nan_to_num(probability), refresh.weights.std()))
+        means = np.mean(found, axis=0).round(4)
+        rows.append({"permutation": permutation, "largest_probability": means[0], "weight_spread": means[1]})
+    return pd.DataFrame(rows)
+
+
+def evidence_summary(results: Path) -> pd.DataFrame:
+    """The real tables against the permuted ones, over all runs recorded.
+
+    Returns:
+        One row a measure: ``measure``, ``n_runs``, ``real`` (mean), ``chance`` (mean), ``chance_95`` (95 % quantile),
+        ``share_of_chance_above`` (of the permuted tables, whose value reaches the real one of their run).
+    """
+    tables = [pd.read_csv(path) for path in sorted(results.glob(f"*{ENDING}"))]
+    rows = []
+    for measure in ("largest_probability", "weight_spread") if tables else ():
+        real = [table[measure].iloc[0] for table in tables]
+        chance = [table[measure].iloc[1:].to_numpy() for table in tables]
+        above = [(values >= own).mean() for own, values in zip(real, chance, strict=True)]
+        pooled = np.concatenate(chance)
+        rows.append(
+            {
+                "measure": measure,
+                "n_runs": len(tables),
+                "real": np.mean(real),
+                "chance": pooled.mean(),
+                "chance_95": np.quantile(pooled, 0.95),
+                "share_of_chance_above": np.mean(above),
+            }
+        )
+    return pd.DataFrame(rows)

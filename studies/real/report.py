@@ -1,0 +1,153 @@
+"""Tables and figures of a cohort's results, as ``docs/effect-real.md`` shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nnunet_fair.files import write_csv, write_text
+from studies.real.cohorts import Cohort
+from studies.real.comparisons import N_TESTED, PRIMARY, chosen_method, compare_all, verdict
+from studies.real.dataset import Dataset
+from studies.real.evidence import evidence_summary
+from studies.real.figures import draw_groups
+from studies.real.methods import METHODS
+from studies.real.runs import FOLDS, SHIFT
+
+TABLES = ("methods", "groups", "levelling")
+EVIDENCE = "evidence.csv"
+PAGE = "tables.md"
+
+
+def write_report(dataset: Dataset, results: Path, folds: Sequence[int], n_resamples: int) -> list[str]:
+    """Compare everything that is finished; write the tables as CSV, ``tables.md`` and ``groups.png`` to the results.
+
+    Args:
+        dataset: the prepared cohort.
+        results: folder of its results.
+        folds: the folds a seed needs to count.
+        n_resamples: bootstrap replicates.
+
+    Returns:
+        The lines of ``tables.md``.
+    """
+    tables = compare_all(dataset.cohort, dataset.patients(), results, folds, n_resamples)
+    if tables.methods.empty:
+        return ["no seed is finished for stock nnU-Net and another method yet"]
+    for name in TABLES:
+        write_csv(getattr(tables, name), results / f"{name}.csv")
+    evidence = evidence_summary(results)
+    if len(evidence):
+        write_csv(evidence.round(4), results / EVIDENCE)
+    draw_groups(tables.groups, results / "groups.png")
+    lines = page_tables(dataset.cohort, results)
+    write_text("\n".join(lines) + "\n", results / PAGE)
+    return lines
+
+
+def page_tables(cohort: Cohort, results: Path) -> list[str]:
+    """The page's tables of a cohort, from the CSV files alone.
+
+    Args:
+        cohort: which.
+        results: folder with what :func:`write_report` wrote.
+    """
+    methods, groups, levelling = (pd.read_csv(results / f"{name}.csv") for name in TABLES)
+    lines = []
+    for part, title in ((FOLDS, "cross-validated"), (SHIFT, "external shift")):
+        rows = methods[methods["part"] == part]
+        if len(rows):
+            lines += [f"### {cohort.title}: {title}", "", *_method_table(rows, cohort), ""]
+    lines += [f"### {cohort.title}: groups", "", *_group_table(groups[groups["part"] == FOLDS]), ""]
+    lines += [f"### {cohort.title}: where each gap's change comes from", ""]
+    lines += [*_levelling_table(levelling[levelling["part"] == FOLDS]), ""]
+    if (results / EVIDENCE).is_file():
+        evidence = pd.read_csv(results / EVIDENCE)
+        lines += [f"### {cohort.title}: evidence against chance", "", *_evidence_table(evidence), ""]
+    return lines
+
+
+def _method_table(rows: pd.DataFrame, cohort: Cohort) -> list[str]:
+    shift = (rows["part"] == SHIFT).all()
+    worst = "held-out patients" if shift else "worst group"
+    heads = ["method", "seeds", worst, f"of {N_TESTED} methods", "mean", "best groups", "gaps", "ranking"]
+    heads += ["mean by seed"] + ([] if shift else ["verdict"])
+    lines = _head(heads)
+    chosen = chosen_method(rows) if cohort.decides and not shift else None
+    ordered = rows.assign(tested=rows["method"].map(lambda name: METHODS[name].tested))
+    for row in ordered.sort_values(["tested", PRIMARY], ascending=False).to_dict("records"):
+        method = METHODS[row["method"]]
+        simultaneous = _range(row[f"{PRIMARY}_low_of_{N_TESTED}"], row[f"{PRIMARY}_high_of_{N_TESTED}"])
+        cells = [method.label, str(row["n_seeds"]), _cell(row, PRIMARY), simultaneous if method.tested else ""]
+        cells += [_cell(row, f) for f in ("mean_dsc", "mean_best_group_dsc", "mean_deciding_gap_dsc", "ranking")]
+        cells += [_range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]
+        if not shift:
+            said = verdict(row, decides=cohort.decides) if method.tested else ""
+            cells += [f"{said}; chosen" if row["method"] == chosen else said]
+        lines.append(_line(cells))
+    stock = rows.iloc[0]
+    level = f"Stock nnU-Net: {worst} {100 * stock[f'{PRIMARY}_stock']:.1f}, mean {100 * stock['mean_dsc_stock']:.1f}"
+    return [*lines, "", f"{level}, {stock['n_patients']} patients."]
+
+
+def _group_table(rows: pd.DataFrame) -> list[str]:
+    names = [name for name in METHODS if METHODS[name].tested and name in set(rows["method"])]
+    lines = _head(["group", "patients", "stock", *(METHODS[name].label for name in names)])
+    for subgroup, block in rows.groupby("subgroup", sort=False):
+        found = {row["method"]: row for row in block.to_dict("records")}
+        if not names or names[0] not in found:
+            continue
+        first = found[names[0]]
+        cells = [
+            str(subgroup),
+            str(first["n"]),
+            f"{100 * first['mean_dsc_a']:.1f}",
+        ]
+        for name in names:
+            row = found.get(name)
+            starred = "" if row is None or not row["q"] < 0.05 else " \\*"
+            cells.append("" if row is None else _cell(row, "difference") + starred)
+        lines.append(_line(cells))
+    return [*lines, "", "\\* q < 0.05 over all groups and tested methods (Benjamini and Hochberg)."]
+
+
+def _levelling_table(rows: pd.DataFrame) -> list[str]:
+    lines = _head(["method", "attribute", "gap of stock", "change", "worst group", "best group", "audit"])
+    for row in rows.to_dict("records"):
+        if METHODS[row["method"]].tested:
+            cells = [METHODS[row["method"]].label, row["variable"], f"{100 * row['gap_a']:.1f}"]
+            cells += [_cell(row, name) for name in ("gap_change", "worst_change", "best_change")]
+            lines.append(_line([*cells, row["verdict"]]))
+    return lines
+
+
+def _evidence_table(rows: pd.DataFrame) -> list[str]:
+    lines = _head(["measure", "runs", "real table", "permuted tables", "their 95 % quantile", "as large by chance"])
+    for row in rows.to_dict("records"):
+        cells = [str(row["measure"]).replace("_", " "), str(row["n_runs"]), f"{row['real']:.3f}"]
+        cells += [f"{row['chance']:.3f}", f"{row['chance_95']:.3f}", f"{100 * row['share_of_chance_above']:.0f} %"]
+        lines.append(_line(cells))
+    return lines
+
+
+def _head(names: Sequence[str]) -> list[str]:
+    return [_line(names), "|---" * len(names) + "|"]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(row: dict, name: str) -> str:
+    """``+3.1 (+1.0 to +5.2)`` in hundredths; nothing where there is no value."""
+    if pd.isna(row[name]):
+        return ""
+    return f"{100 * row[name]:+.1f} ({_range(row[f'{name}_low'], row[f'{name}_high'])})".replace("-", "−")
+
+
+def _range(low: float, high: float) -> str:
+    if pd.isna(low) or pd.isna(high):
+        return ""
+    return f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "−")
