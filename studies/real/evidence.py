@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from nnunet_fair.files import write_csv
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.weights import SubgroupFinder
+from nnunet_fair.training.finder import SubgroupFinder
+from nnunet_fair.training.method import ON_SAMPLING
 from studies.real.dataset import Dataset
 from studies.real.methods import STOCK
 from studies.real.runs import FOLDS, SCORES, WEIGHTS, permuted
@@ -66,7 +67,7 @@ def evidence_table(
     rows = []
     for permutation in range(n_permutations + 1):
         table = cases if permutation == 0 else permuted(cases, patient_of, permutation)
-        finder = SubgroupFinder(table, table, FairConfig())
+        finder = SubgroupFinder(table, table, FairConfig(), ON_SAMPLING)
         found = []
         for _, row in late.iterrows():
             refresh = finder.refresh(row)

@@ -148,9 +148,9 @@ def _read_volume(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """All slices in number order, shape (slices, rows, columns, 3), and the masks, shape (slices, rows, columns)."""
     numbered = {}
     for path in folder.glob("*.tif"):
-        number = re.fullmatch(re.escape(folder.name) + r"_(\d+)", path.stem)
-        if number:
-            numbered[int(number[1])] = path
+        found = re.fullmatch(re.escape(folder.name) + r"_(\d+)", path.stem)
+        if found:
+            numbered[int(found[1])] = path
     if not numbered:
         raise UserError(f"{folder} holds no slice {folder.name}_NUMBER.tif")
     slices, masks = [], []

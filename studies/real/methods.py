@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from nnunet_fair.training.method import ON_SAMPLING, FairMethod
 
 STOCK = "stock"
 PERMUTED = "_permuted"
@@ -19,6 +21,7 @@ class Method:
         label: for tables.
         trainer: class in ``nnunet_fair.training.trainer``.
         settings: the plans' section ``nnunet_fair``.
+        fair: how its weights act, where that is not the trainer's own.
         reference: ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
         tested: whether it is one of the methods the study tests; the others are shown beside them.
         permuted: whether the patients' attributes are dealt out at random before training: nothing is to be found.
@@ -28,50 +31,43 @@ class Method:
     label: str
     trainer: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    fair: FairMethod | None = None
     reference: str = ""
     tested: bool = False
     permuted: bool = False
 
     def with_permuted_attributes(self) -> Method:
         """The same method as a negative control."""
-        return Method(
-            f"{self.name}{PERMUTED}",
-            f"{self.label}, permuted attributes",
-            self.trainer,
-            self.settings,
-            self.reference,
-            permuted=True,
-        )
+        label = f"{self.label}, permuted attributes"
+        return replace(self, name=f"{self.name}{PERMUTED}", label=label, tested=False, permuted=True)
 
 
 _SAMPLING = "nnUNetTrainerFairDivSampling"
+_NOT_SMOOTHED = replace(ON_SAMPLING, smoothing=0.0)
+"""Of the reference rules, which know or learn their weights by themselves."""
 
 MAIN = (
     # at strength 0 the trainer is nnU-Net's bit for bit, and keeps the scores that the evidence's control needs
     Method(STOCK, "stock nnU-Net", _SAMPLING, {"strength": 0.0}),
     Method("sampling", "FairDiv sampling", _SAMPLING, tested=True),
-    Method("loss", "FairDiv loss", "nnUNetTrainerFairDiv", {"act_on": "loss"}, tested=True),
-    Method("both", "FairDiv loss and sampling", "nnUNetTrainerFairDiv", {"act_on": "both"}, tested=True),
+    Method("loss", "FairDiv loss", "nnUNetTrainerFairDivLoss", tested=True),
     Method(
-        "published",
-        "published rule, loss",
+        "both",
+        "FairDiv loss and sampling",
         "nnUNetTrainerFairDiv",
-        {
-            "act_on": "loss",
-            "rule": "published",
-            "search": "lowest",
-            "missing_as_group": False,
-            "strength": 4.0,
-            "alpha": 0.5,
-            "smoothing": 0.0,
-            "min_t": 0.0,
-            "max_gradient": None,
-        },
+        fair=FairMethod(on_loss=True, on_sampling=True),
+        tested=True,
     ),
+    Method("published", "published rule, loss", "nnUNetTrainerFairDivPublished"),
     Method(
-        "inverse", "inverse frequency, sampling", _SAMPLING, {"smoothing": 0.0, "warmup_epochs": 1}, reference="inverse"
+        "inverse",
+        "inverse frequency, sampling",
+        _SAMPLING,
+        {"warmup_epochs": 1},
+        fair=_NOT_SMOOTHED,
+        reference="inverse",
     ),
-    Method("dro", "group DRO, sampling", _SAMPLING, {"smoothing": 0.0}, reference="dro"),
+    Method("dro", "group DRO, sampling", _SAMPLING, fair=_NOT_SMOOTHED, reference="dro"),
 )
 METHODS = {method.name: method for method in MAIN}
 METHODS |= {control.name: control for control in (m.with_permuted_attributes() for m in MAIN if m.tested)}

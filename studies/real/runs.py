@@ -11,6 +11,7 @@ import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from studies.real.dataset import CONFIGURATION, PLANS, SHIFT_SPLIT, SPLITS, Data
 from studies.real.methods import METHODS
 from studies.real.results import late_evidence, numbered, write_result
 from studies.real.scale import Scale
+
+if TYPE_CHECKING:
+    from studies.real.trainers import Watched
 
 SCORES, WEIGHTS = "running_scores.csv", "weights.csv"
 FOLDS, SHIFT = "folds", "shift"
@@ -119,7 +123,7 @@ def permuted(cases: pd.DataFrame, patient_of: pd.Series, seed: int) -> pd.DataFr
     return dealt.loc[patient_of.reindex(cases.index)].set_axis(cases.index)
 
 
-def _train(run: Run, dataset: Dataset, scale: Scale, folder: Path):
+def _train(run: Run, dataset: Dataset, scale: Scale, folder: Path) -> Watched:
     """Train; the same seed draws the same initialisation and batches for every method."""
     os.environ["nnUNet_n_proc_DA"] = str(scale.workers)  # noqa: SIM112 (nnU-Net's own name)
     import torch

@@ -12,8 +12,8 @@ from studies.real.methods import DRO_STEP, Method
 from studies.real.scale import Scale
 
 
-class Watched:
-    """Mixin before a trainer: the study's length, and what the trainer knew and did epoch by epoch.
+class Watched(public.nnUNetTrainerFairDiv):
+    """Put before a public trainer: the study's length, and what the trainer knew and did epoch by epoch.
 
     Attributes:
         method: what is trained.
@@ -49,25 +49,27 @@ class Watched:
     def get_tr_and_val_datasets(self):
         """As the trainer's, with the reference rule in place of the finder where there is one."""
         datasets = super().get_tr_and_val_datasets()
+        session = self._session()
         if not self.scale.checkpoints:  # pictures nobody looks at take longer than an epoch
-            self.fair_session.records.plot = lambda: None
+            session.records.plot = lambda: None  # type: ignore[method-assign]
             self.logger.plot_progress_png = lambda folder: None
-        reference = _reference(self.method, self.fair_session.finder.train_cases)
+        reference = _reference(self.method, session.finder.train_cases)
         if reference is not None:
-            self.fair_session.finder = reference
+            session.finder = reference
         return datasets
 
     def on_epoch_end(self) -> None:
         """As the trainer's; then what it knows and does is kept."""
         super().on_epoch_end()
-        self.seen_scores.append(self.fair_session.scores)
-        self.seen_weights.append(dict(self.fair_session.weights))
+        self.seen_scores.append(self._session().scores)
+        self.seen_weights.append(self._session().weights.by_case())
 
 
-def study_trainer(method: Method, scale: Scale) -> type:
+def study_trainer(method: Method, scale: Scale) -> type[Watched]:
     """The public trainer of a method, watched; it keeps its name."""
     base: type = getattr(public, method.trainer)
-    return type(base.__name__, (Watched, base), {"method": method, "scale": scale})
+    chosen = {} if method.fair is None else {"fair_method": method.fair}
+    return type(base.__name__, (Watched, base), {"method": method, "scale": scale, **chosen})
 
 
 def _reference(method: Method, train_cases: pd.DataFrame) -> Any:

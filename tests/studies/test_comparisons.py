@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnunet_fair.training import trainer as public
+from nnunet_fair.training.config import FairConfig
 from studies.real.cohorts import COHORTS
 from studies.real.comparisons import N_TESTED, compare, compare_all, seeds_done, verdict
 from studies.real.comparisons import chosen_method as choose
@@ -119,7 +121,7 @@ def test_the_study_is_seed_by_seed_and_its_shift_has_the_tested_methods():
 def test_controls_train_as_what_they_control():
     for name in ("sampling", "loss", "both"):
         control, method = METHODS[f"{name}_permuted"], METHODS[name]
-        assert (control.trainer, control.settings) == (method.trainer, method.settings)
+        assert (control.trainer, control.settings, control.fair) == (method.trainer, method.settings, method.fair)
         assert control.permuted and not control.tested
 
 
@@ -171,3 +173,13 @@ def test_the_page_has_the_recorded_results():
             line for line in page_tables(cohort, ROOT / "studies/real/results" / cohort.key) if line.startswith("|")
         ]
         assert [line for line in rows if line not in page.splitlines()] == []
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_every_method_is_a_public_trainer_with_valid_settings(method):
+    trainer = getattr(public, method.trainer)
+    fair = method.fair or trainer.fair_method
+    config = FairConfig.from_plans({"nnunet_fair": dict(method.settings)}, defaults=fair.defaults)
+    assert config.strength == (0.0 if method.name == STOCK else 16.0)
+    acts = {"loss": (True, False), "published": (True, False), "both": (True, True)}
+    assert (fair.on_loss, fair.on_sampling) == acts.get(method.name.removesuffix("_permuted"), (False, True))
