@@ -1,6 +1,6 @@
 # make demo   set-up and the whole pipeline on a synthetic cohort, on CPU
 # make test   set-up, lint and the whole test suite
-# make lint   formatting and static checks
+# make lint   formatting, static checks and types
 # make types  the types of the package
 # make docs   the documentation as a site, in build/site
 # make mutants   how many changes of the arithmetic the tests notice (an hour; see CONTRIBUTING.md)
@@ -30,6 +30,7 @@ demo: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory types
 
 # The package as it is installed, out of links: dataset_conversion/ and plans/ stand inside it (see setup.cfg).
 types: $(READY)

@@ -134,9 +134,13 @@ def as_number(value: Any) -> float | None:
         return None
     if isinstance(value, str):
         value = int(value) if _CODE.fullmatch(value.strip()) else plain_number(value)
-    if not isinstance(value, numbers.Real) or not abs(value) < 1e308:
+    if not isinstance(value, numbers.Real):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if abs(number) < 1e308 else None
 
 
 def plain_number(text: str) -> int | float | None:
