@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             name_a=args.name_a,
             name_b=args.name_b,
             title=args.title,
-            missing=args.missing,
+            missing=args.missing or "empty",
             overlays=overlay_options(args),
             n_overlays=args.overlays,
             anonymise=args.anonymise,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command.
 
     Returns:
-        0, or 1 where a case could not be scored.
+        0, or 1 where a case could not be scored, has no prediction or no row and that was not accepted.
     """
     check_ranges(args)
     if args.task == "pcr":
@@ -121,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.merge and args.anonymise:
         print(f"note: the files in {args.o / PARTS} keep the case IDs; do not share that folder")
-    return print_summary(result, pairing, args.o, anonymise=args.anonymise)
+    return print_summary(result, pairing, args)
 
 
 def paired_cases(args: argparse.Namespace) -> Pairing:
@@ -131,7 +132,7 @@ def paired_cases(args: argparse.Namespace) -> Pairing:
 
     require(args, "ref", "pred", "m", "o")
     where = f" in {args.ref} and {args.pred}"
-    return pair_cases(list_masks(args.ref), list_masks(args.pred), missing=args.missing, where=where)
+    return pair_cases(list_masks(args.ref), list_masks(args.pred), missing=args.missing or "empty", where=where)
 
 
 def crossval_cases(args: argparse.Namespace) -> Pairing:
@@ -180,8 +181,8 @@ def run_pcr(args: argparse.Namespace) -> int:
     return 0
 
 
-def print_summary(result: Analysis, pairing: Pairing, output: Path, *, anonymise: bool) -> int:
-    """Print the scores, what was left out and where the files are; 1 where a case could not be scored."""
+def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) -> int:
+    """Print the scores, what was left out and where the files are; 1 where something was, and was not accepted."""
     from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED
     from nnunet_fair.evaluation.reports.numbers import number
 
@@ -198,12 +199,21 @@ def print_summary(result: Analysis, pairing: Pairing, output: Path, *, anonymise
     for sentence in result.warnings:
         print(f"note: {sentence}")
     for cases, what in ((pairing.missing, "without a prediction"), (pairing.extra, "predicted without a reference")):
-        if cases and anonymise:
+        if cases and args.anonymise:
             print(f"{len(cases)} {what}")
         elif cases:
             print(f"{len(cases)} {what}: {', '.join(cases[:10])}{' …' if len(cases) > 10 else ''}")
     unscored = result.cases[result.cases["status"] == NOT_SCORED]
     for case_id, problem in unscored["problem"].items():
         print(f"not scored: {case_id}: {problem}")
-    print(f"wrote cases.csv, scores.json, subgroups.csv and report.html to {output}")
-    return 1 if len(unscored) else 0
+    print(f"wrote cases.csv, scores.json, subgroups.csv and report.html to {args.o}")
+    not_done = []
+    if len(unscored):
+        not_done.append(f"{len(unscored)} cases were not scored")
+    if pairing.missing and args.missing is None:
+        not_done.append(f"{len(pairing.missing)} cases have no prediction (--missing accepts that)")
+    if result.n_without_row and not args.accept_without_row:
+        not_done.append(f"{result.n_without_row} cases have no row in the table (--accept-without-row accepts that)")
+    for sentence in not_done:
+        print(f"nnunet_fair evaluate: exit status 1: {sentence}", file=sys.stderr)
+    return 1 if not_done else 0

@@ -53,8 +53,13 @@ def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--missing",
         choices=("empty", "skip"),
-        default="empty",
-        help="a reference without a prediction counts as an empty mask or is left out (default: %(default)s)",
+        help="a reference without a prediction counts as an empty mask or is left out; where this is not given they "
+        "count as empty and the exit status is 1",
+    )
+    group.add_argument(
+        "--accept-without-row",
+        action="store_true",
+        help="cases without a row in the table are no reason for the exit status 1",
     )
     group.add_argument(
         "--resample",

@@ -68,9 +68,11 @@ def publishable(groups: CaseGroups, scored: pd.Index) -> CaseGroups:
     """
     published = publishable_groups(groups.frame.reindex(scored))
     variables = tuple(name for name in groups.variables if name in published.frame) or groups.variables
+    # Rows of cases without a score stay (without groups); cases without a row may have been merged into a group.
+    frame = published.frame.reindex(groups.frame.index.union(published.frame.dropna(how="all").index))
     return dataclasses.replace(
         groups,
-        frame=published.frame.reindex(columns=dict.fromkeys((*variables, *published.frame))),
+        frame=frame.reindex(columns=dict.fromkeys((*variables, *published.frame))),
         variables=variables,
         official=groups.official and not published.sentences,
         notes=(*groups.notes, *published.sentences),

@@ -14,10 +14,10 @@ from nnunet_fair.evaluation.comparison.case_changes import case_changes, most_ch
 from nnunet_fair.evaluation.comparison.document import comparison_document
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
-from nnunet_fair.evaluation.evaluate import CASES, REPORT, SUBGROUPS, make_folder
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.parts import read_case_rows
 from nnunet_fair.evaluation.metrics.score_cases import score_cases
+from nnunet_fair.evaluation.outputs import CASES, COMPARISON, LEVELLING, REPORT, SUBGROUPS, output_folder
 from nnunet_fair.evaluation.reports.case_pictures import case_picture
 from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.figures import SKY, VERMILION
@@ -30,8 +30,6 @@ from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import write_csv, write_json, write_text
 from nnunet_fair.masks.endings import list_masks
 from nnunet_fair.masks.pairing import CasePair, pair_cases
-
-COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 
 
 @dataclass(frozen=True)
@@ -122,36 +120,38 @@ def compare_folders(
         UserError: a folder, the table or the images cannot be used, or no case is scored in every folder.
     """
     check_overlay_options(options.overlays)
-    make_folder(output)
-    scored = [
-        [score_folder(f, references, scoring, missing=options.missing, n_processes=n_processes) for f in folders]
-        for folders in (folders_a, folders_b)
-    ]
-    scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
-    groups = table.read(scores.case_ids)
-    if options.anonymise:
-        groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
-    comparison = compare_scores(scores, groups, analysis, paired_seeds=options.paired_seeds)
-    audit = levelling_audit(comparison)
-    case_ids = [*scores.case_ids, *scores.left_out]
-    names = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
-    changes = case_changes(comparison, scored[0][0].cases, names)
-    sentence = overall_sentence(comparison, audit, options.name_b)
-    document = comparison_document(comparison, audit, sentence, names, name_a=options.name_a, name_b=options.name_b)
-    # A row with a case's groups describes a patient, under whatever name.
-    private = ["original", *(groups.frame.columns if options.anonymise else ())]
-    public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
-    write_csv(public, output / CASES)
-    write_csv(comparison.subgroups, output / SUBGROUPS)
-    write_csv(audit, output / LEVELLING)
-    write_json(document, output / COMPARISON)
-    # The tables are there before anything is drawn.
-    pictures = _pictures(changes, scored, scoring, options)
-    page = comparison_report(
-        comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
-    )
-    write_text(page, output / REPORT)
-    return comparison, audit
+    names = (CASES, SUBGROUPS, LEVELLING, COMPARISON, REPORT)
+    inputs = (references, table.path, options.overlays.images, *folders_a, *folders_b)
+    with output_folder(output, names, inputs):
+        scored = [
+            [score_folder(f, references, scoring, missing=options.missing, n_processes=n_processes) for f in folders]
+            for folders in (folders_a, folders_b)
+        ]
+        scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
+        groups = table.read(scores.case_ids)
+        if options.anonymise:
+            groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
+        comparison = compare_scores(scores, groups, analysis, paired_seeds=options.paired_seeds)
+        audit = levelling_audit(comparison)
+        case_ids = [*scores.case_ids, *scores.left_out]
+        shown = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
+        changes = case_changes(comparison, scored[0][0].cases, shown)
+        sentence = overall_sentence(comparison, audit, options.name_b)
+        document = comparison_document(comparison, audit, sentence, shown, name_a=options.name_a, name_b=options.name_b)
+        # A row with a case's groups describes a patient, under whatever name.
+        private = ["original", *(groups.frame.columns if options.anonymise else ())]
+        public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
+        write_csv(public, output / CASES)
+        write_csv(comparison.subgroups, output / SUBGROUPS)
+        write_csv(audit, output / LEVELLING)
+        write_json(document, output / COMPARISON)
+        # The tables are there before anything is drawn.
+        pictures = _pictures(changes, scored, scoring, options)
+        page = comparison_report(
+            comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
+        )
+        write_text(page, output / REPORT)
+        return comparison, audit
 
 
 def _pictures(

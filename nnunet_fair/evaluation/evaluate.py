@@ -12,6 +12,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases, without_combinations
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, score_cases
+from nnunet_fair.evaluation.outputs import CASES, REPORT, SCORES, SUBGROUPS, output_folder
 from nnunet_fair.evaluation.reports.case_pictures import case_picture
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report, worst_cases
 from nnunet_fair.evaluation.reports.numbers import number
@@ -25,8 +26,6 @@ from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, Pairing
-
-CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
 
 
 def evaluate(
@@ -63,56 +62,46 @@ def evaluate(
     check_overlay_options(report.overlays)
     # The records of a training name subgroups of any size.
     training = read_training_records(report.model) if report.model and not report.anonymise else None
-    make_folder(output)
-    if cases is None:
-        cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
-    cases = with_folds(cases, pairing.pairs)
-    if not cases["dsc"].notna().any():
-        reason = cases["problem"].iloc[0] or "every case has two empty masks and the policy excludes them"
-        raise UserError(f"none of the {len(cases)} cases could be scored; the first: {reason}")
-    names = {pair.case_id: pair.case_id for pair in pairing.pairs}
-    if report.anonymise:
-        names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
-        analysis = without_combinations(analysis)
-    result = analyse(cases, groups, analysis)
-    if report.anonymise:  # a group in a stratum of tumour size may be one patient
-        result = replace(result, sizes=result.sizes.iloc[:0])
-    settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
-    document = scores_document(
-        result,
-        settings={key: value for key, value in settings.items() if key != "empty"},
-        missing_predictions=[names[case] for case in pairing.missing if case in names],
-        extra_predictions=len(pairing.extra) if report.anonymise else list(pairing.extra),
-    )
-    # A row with a case's groups describes a patient, under whatever name.
-    rows = cases.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(cases, groups)
-    write_csv(rows, output / CASES)
-    write_csv(result.subgroups, output / SUBGROUPS)
-    write_json(document, output / SCORES)
-    # The tables are there before anything is drawn.
-    pictures = draw_overlays(pairing.pairs, result.cohort.cases, report, scoring, names=names)
-    page = evaluation_report(
-        result,
-        title=report.title,
-        overlays=pictures,
-        training=training,
-        settings=settings,
-        problems=[(str(i), p) for i, p in cases.loc[cases["status"] == NOT_SCORED, "problem"].items()],
-    )
-    write_text(page, output / REPORT)
-    return result
-
-
-def make_folder(output: Path) -> None:
-    """Make the output folder.
-
-    Raises:
-        UserError: it cannot be made.
-    """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the output folder {output} cannot be made ({error.strerror})") from error
+    images = report.overlays.images
+    folders = {path.parent for pair in pairing.pairs for path in (pair.reference, pair.prediction) if path is not None}
+    with output_folder(output, (CASES, SCORES, SUBGROUPS, REPORT), (table.path, report.model, images, *folders)):
+        if cases is None:
+            cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
+        cases = with_folds(cases, pairing.pairs)
+        if not cases["dsc"].notna().any():
+            reason = cases["problem"].iloc[0] or "every case has two empty masks and the policy excludes them"
+            raise UserError(f"none of the {len(cases)} cases could be scored; the first: {reason}")
+        names = {pair.case_id: pair.case_id for pair in pairing.pairs}
+        if report.anonymise:
+            names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
+            analysis = without_combinations(analysis)
+        result = analyse(cases, groups, analysis)
+        if report.anonymise:  # a group in a stratum of tumour size may be one patient
+            result = replace(result, sizes=result.sizes.iloc[:0])
+        settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
+        document = scores_document(
+            result,
+            settings={key: value for key, value in settings.items() if key != "empty"},
+            missing_predictions=[names[case] for case in pairing.missing if case in names],
+            extra_predictions=len(pairing.extra) if report.anonymise else list(pairing.extra),
+        )
+        # A row with a case's groups describes a patient, under whatever name.
+        rows = cases.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(cases, groups)
+        write_csv(rows, output / CASES)
+        write_csv(result.subgroups, output / SUBGROUPS)
+        write_json(document, output / SCORES)
+        # The tables are there before anything is drawn.
+        pictures = draw_overlays(pairing.pairs, result.cohort.cases, report, scoring, names=names)
+        page = evaluation_report(
+            result,
+            title=report.title,
+            overlays=pictures,
+            training=training,
+            settings=settings,
+            problems=[(str(i), p) for i, p in cases.loc[cases["status"] == NOT_SCORED, "problem"].items()],
+        )
+        write_text(page, output / REPORT)
+        return result
 
 
 def with_folds(cases: pd.DataFrame, pairs: Sequence[CasePair]) -> pd.DataFrame:

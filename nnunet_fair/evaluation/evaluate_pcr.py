@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.evaluate import CASES, REPORT, SCORES, SUBGROUPS, make_folder
+from nnunet_fair.evaluation.outputs import CASES, REPORT, SCORES, SUBGROUPS, output_folder
 from nnunet_fair.evaluation.reports.page import render
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, group_memberships
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
@@ -109,8 +109,8 @@ def evaluate_pcr(
         groups=pcr_group_table(truth, prediction, memberships),
         warnings=(*warnings, *groups.notes),
     )
-    make_folder(output)
-    _write(result, truth, values, prediction, output, title=title, analysis=analysis)
+    with output_folder(output, (CASES, SCORES, SUBGROUPS, REPORT), (predictions, table.path)):
+        _write(result, truth, values, prediction, output, title=title, analysis=analysis)
     return result
 
 

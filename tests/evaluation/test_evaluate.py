@@ -117,7 +117,8 @@ def test_json_has_no_infinity_and_csv_has(numbers_only, cohort):
 def test_missing_predictions_count_as_empty_and_extra_ones_are_listed(numbers_only, cohort, capsys):
     (cohort / "pred" / "CASE_004.nii.gz").unlink()
     shutil.copy(cohort / "pred" / "CASE_005.nii.gz", cohort / "pred" / "OTHER.nii.gz")
-    assert _evaluate(cohort) == 0
+    assert _evaluate(cohort, "--missing", "empty", out="accepted") == 0
+    assert _evaluate(cohort) == 1
     cases = pd.read_csv(cohort / "out" / "cases.csv", index_col="case_id")
     assert cases.loc["CASE_004", ["dsc", "norm_hd"]].tolist() == [0.0, 1.0]
     assert cases.loc["CASE_004", "status"] == "missing prediction"
@@ -125,6 +126,7 @@ def test_missing_predictions_count_as_empty_and_extra_ones_are_listed(numbers_on
     assert scores["missing_predictions"] == ["CASE_004"] and scores["extra_predictions"] == ["OTHER.nii.gz"]
     printed = capsys.readouterr().out
     assert "1 without a prediction: CASE_004" in printed and "OTHER.nii.gz" in printed
+    assert _scores(cohort, "accepted") == scores
     assert _evaluate(cohort, "--missing", "skip", out="skipped") == 0
     assert _scores(cohort, "skipped")["n_cases"] == 23
 
@@ -169,7 +171,8 @@ def test_one_group_only_and_empty_attributes(numbers_only, cohort):
 
 def test_cases_without_metadata_are_said(numbers_only, cohort):
     pd.read_csv(cohort / "table.csv").iloc[:20].to_csv(cohort / "table.csv", index=False)
-    assert _evaluate(cohort) == 0
+    assert _evaluate(cohort, "--accept-without-row") == 0
+    assert _evaluate(cohort) == 1
     assert any("4 of 24 cases have no row in the table" in sentence for sentence in _scores(cohort)["warnings"])
 
 

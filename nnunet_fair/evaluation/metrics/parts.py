@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import METRICS, score_cases
 from nnunet_fair.files import plain, write_csv, write_json
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
 PARTS = "parts"
@@ -38,12 +43,15 @@ def score_part(
     """
     if not 0 <= part_id < num_parts:
         raise UserError(f"`part_id` counts from 0 to `num_parts` − 1 = {num_parts - 1}, found {part_id}")
-    folder = output / PARTS
-    folder.mkdir(parents=True, exist_ok=True)
-    cases = score_cases(pairing.pairs[part_id::num_parts], scoring, n_processes=n_processes)
-    path = folder / f"part_{part_id}_of_{num_parts}.csv"
-    write_json(_stamp(scoring), path.with_suffix(".json"))
-    write_csv(cases.reset_index(), path)
+    path = output / PARTS / f"part_{part_id}_of_{num_parts}.csv"
+    pairs = pairing.pairs[part_id::num_parts]
+    with folder_lock(path):  # parts of one evaluation are scored side by side; one part twice is not
+        stamp = {"scoring": _scoring(scoring), "files": scored_files(pairs)}
+        cases = score_cases(pairs, scoring, n_processes=n_processes)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(cases.reset_index(), path)
+        # Last, with a digest of the rows: where a kill comes between the two, they do not belong together.
+        write_json({**stamp, "rows": _digest(path)}, path.with_suffix(".json"))
     return path
 
 
@@ -73,9 +81,16 @@ def merge_parts(pairs: tuple[CasePair, ...], output: Path, scoring: ScoringOptio
     absent = sorted(expected - {path.stem for path in paths})
     if absent:
         raise UserError(f"{len(absent)} of {len(expected)} parts are not there yet, the first {absent[0]}.csv")
+    files: dict[str, object] = {}
     for path in paths:
-        if json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) != _stamp(scoring):
-            raise UserError(f"{path} was scored with other options than this call; give the same scoring options")
+        files |= _check_part(path, scoring)
+    current = scored_files(pairs)
+    other = [case_id for case_id, stamp in current.items() if case_id in files and files[case_id] != stamp]
+    if other:
+        raise UserError(
+            f"{output / PARTS}: {len(other)} cases were scored from other files than are there now, the first "
+            f"{other[0]!r} (names, sizes and times of reference and prediction differ); score the parts again"
+        )
     frame = pd.concat([read_case_rows(path) for path in paths])
     missing = [pair.case_id for pair in pairs if pair.case_id not in frame.index]
     if missing:
@@ -87,23 +102,74 @@ def read_case_rows(path: Path) -> pd.DataFrame:
     """Read a per-case table as it was written, to the last bit, indexed by case ID.
 
     Raises:
-        UserError: there is no column ``case_id`` or an ID occurs twice.
+        UserError: it is no table, there is no column ``case_id``, an ID occurs twice, or a number is none.
     """
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    again = "it is written by nnunet_fair evaluate; evaluate again"
+    try:
+        frame = pd.read_csv(
+            path, dtype=str, keep_default_na=False, na_values=[""], on_bad_lines="error", index_col=False
+        )
+    except (ValueError, pd.errors.ParserError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a table ({error}); {again}") from error
     if "case_id" not in frame.columns:
         raise UserError(f"{path} has no column 'case_id'; it is written by nnunet_fair evaluate")
+    if frame["case_id"].isna().any():
+        raise UserError(f"{path} has rows without a case ID; {again}")
     frame = frame.set_index("case_id")
     if frame.index.has_duplicates:
         raise UserError(f"{path}: case {frame.index[frame.index.duplicated()][0]!r} occurs more than once")
     for name in [name for name in METRICS if name in frame.columns]:
         # Python's float reads back what was written to the last bit; the reader's own parser does so in some versions.
-        frame[name] = frame[name].map(float, na_action="ignore").astype(float)
-        if name.startswith("lesions_") and frame[name].notna().all():
+        try:
+            frame[name] = frame[name].map(float, na_action="ignore").astype(float)
+        except ValueError as error:
+            raise UserError(f"{path}: a value of column {name!r} is no number ({error}); {again}") from error
+        if name.startswith("lesions_") and np.isfinite(frame[name]).all():
             frame[name] = frame[name].astype(int)
     problem = frame["problem"].astype(object) if "problem" in frame else pd.Series("", index=frame.index, dtype=object)
     return frame.assign(problem=problem.where(problem.notna(), ""))
 
 
-def _stamp(scoring: ScoringOptions) -> dict[str, object]:
+def scored_files(pairs: Sequence[CasePair]) -> dict[str, list[object]]:
+    """What tells whether a case was scored from the same files: name, size and time of change of both masks.
+
+    Args:
+        pairs: the cases.
+    """
+    found: dict[str, list[object]] = {}
+    for pair in pairs:
+        files = [path for path in (pair.reference, pair.prediction) if path is not None]
+        states = [(path.name, path.stat()) for path in files]
+        found[pair.case_id] = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
+    return found
+
+
+def _check_part(path: Path, scoring: ScoringOptions) -> dict[str, object]:
+    """The files a part was scored from.
+
+    Raises:
+        UserError: its record is missing or damaged, is of another table, or of other options.
+    """
+    record = path.with_suffix(".json")
+    again = "score that part again"
+    if not record.is_file():
+        raise UserError(f"{path} has no {record.name} beside it, which tells how it was scored; {again}")
+    try:
+        stamp = json.loads(record.read_text(encoding="utf-8"))
+        options, files, rows = stamp["scoring"], dict(stamp["files"]), stamp["rows"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{record} is damaged or from an earlier version; {again}") from error
+    if rows != _digest(path):
+        raise UserError(f"{path} is not the table {record.name} was written for: a run was interrupted; {again}")
+    if options != _scoring(scoring):
+        raise UserError(f"{path} was scored with other options than this call; give the same scoring options")
+    return files
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _scoring(scoring: ScoringOptions) -> dict[str, object]:
     """The options as JSON holds them."""
     return plain({**asdict(scoring), "empty": scoring.empty.value})

@@ -53,6 +53,15 @@ class Analysis:
     options: AnalysisOptions
     warnings: tuple[str, ...]
 
+    @property
+    def n_without_row(self) -> int:
+        """Cases that have no row in the table, and so are in no group."""
+        return _n_without_row(self.cases, self.groups)
+
+
+def _n_without_row(cases: pd.DataFrame, groups: CaseGroups) -> int:
+    return int((~cases.index.isin(groups.frame.index)).sum())
+
 
 def analyse(cases: pd.DataFrame, groups: CaseGroups, options: AnalysisOptions) -> Analysis:
     """Compute every score and table from the per-case table.
@@ -93,7 +102,7 @@ def _warnings(cases: pd.DataFrame, groups: CaseGroups, score: SegmentationScore,
     undefined = len(cases) - unscored - score.n_cases
     if undefined:
         sentences.append(f"{undefined} cases have two empty masks and, by the policy chosen, no score.")
-    without = (~cases.index.isin(groups.frame.index)).sum()
+    without = _n_without_row(cases, groups)
     if without:
         sentences.append(f"{without} of {len(cases)} cases have no row in the table: they are in no group.")
     if score.n_cases < 2:
