@@ -61,7 +61,7 @@ def run_tasks(tasks: Sequence[CaseTask], n_processes: int) -> tuple[list[CaseRes
         except BrokenProcessPool as error:
             raise UserError(
                 "a process died, probably for lack of memory; the cases done so far are kept: run the command again "
-                "with a smaller -np to continue"
+                "with fewer `n_processes` to continue"
             ) from error
         except OSError as error:
             raise UserError(

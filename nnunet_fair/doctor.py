@@ -125,7 +125,9 @@ def _torch() -> Iterator[Finding]:
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
         yield Finding(OK, "CUDA", f"{torch.version.cuda}, {names}")
     else:
-        yield Finding(WARNING, "CUDA", "no GPU found; training works on the CPU (-device cpu) but takes weeks")
+        yield Finding(
+            WARNING, "CUDA", "no GPU found; training works on the CPU (nnUNetv2_train … -device cpu) but takes weeks"
+        )
 
 
 def _torchvision(torch_version: str) -> Finding:

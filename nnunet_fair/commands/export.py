@@ -6,7 +6,7 @@ import argparse
 
 HELP = "a trained model as a zip that stock nnU-Net installs, with nothing about patients inside, and its model card"
 
-OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f"}
+OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f", "target": "-o"}
 """The options behind arguments that the library calls otherwise."""
 
 

@@ -133,7 +133,7 @@ def check_stock_network(model: TrainedModel, checkpoint: dict[str, Any]) -> None
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     name = checkpoint["trainer_name"]
-    remedy = "export it with --keep-trainer, and share the trainer's code with it"
+    remedy = "export it with `keep_trainer`, and share the trainer's code with it"
     make_trainers_findable()
     try:
         trainer = recursive_find_trainer_class_by_name(name)

@@ -129,7 +129,7 @@ def write_cohort(
     root = Path(root)
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         if not overwrite:
-            raise UserError(f"{root} exists; give another folder, or --overwrite to replace the synthetic cohort in it")
+            raise UserError(f"{root} exists; give another folder, or `overwrite` to replace the synthetic cohort in it")
         if not (root / DISPARITY_FILE).is_file():
             raise UserError(f"{root} holds no synthetic cohort (no {DISPARITY_FILE} in it); it is not replaced")
     root.parent.mkdir(parents=True, exist_ok=True)

@@ -277,7 +277,7 @@ class FairSession:
             )
             if os.environ.get(ACCEPT_CHANGED_METADATA) != "1":
                 raise UserError(
-                    f"{message}; restore it, start anew without --c, or set the environment variable "
+                    f"{message}; restore it, start anew (nnUNetv2_train without --c), or set the environment variable "
                     f"{ACCEPT_CHANGED_METADATA}=1 for this run"
                 )
             self._log(f"nnunet-fair: {message}; continuing as {ACCEPT_CHANGED_METADATA} asks")

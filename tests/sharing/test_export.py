@@ -227,7 +227,7 @@ def test_the_card_is_filled_from_the_records(tmp_path, trained):
 def test_a_zip_is_replaced_only_when_asked(tmp_path, trained):
     model = open_model(trained.model, (0,))
     (tmp_path / "model.zip").write_bytes(b"mine")
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="`overwrite`"):
         export_model([model], tmp_path / "model.zip")
     assert (tmp_path / "model.zip").read_bytes() == b"mine"
     export_model([model], tmp_path / "model.zip", overwrite=True)

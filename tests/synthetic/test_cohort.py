@@ -160,7 +160,7 @@ def test_two_processes_write_the_same_cohort(tmp_path, capsys):
 def test_existing_folders_are_kept(tmp_path):
     options = {"n_cases": 1, "size": (16, 16, 16), "max_phases": 3}
     write_cohort(tmp_path / "c", **options)
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="`overwrite`"):
         write_cohort(tmp_path / "c", **options)
     write_cohort(tmp_path / "c", overwrite=True, seed=5, **options)
     assert json.loads((tmp_path / "c" / "disparity.json").read_text())["seed"] == 5
