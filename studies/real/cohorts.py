@@ -10,6 +10,8 @@ from itertools import pairwise
 
 import pandas as pd
 
+from nnunet_fair.metadata.case_table import text_value
+
 SIZE = "lesion_size"
 """Attribute of the comparison only: thirds of the labelled area or volume. Training never sees it."""
 
@@ -59,14 +61,14 @@ class Cohort:
         """The attributes as groups.
 
         Args:
-            table: the cohort's table indexed by case ID, as ``prepare`` writes it; text, NaN where unknown.
+            table: the cohort's table indexed by case ID, as ``prepare`` writes it; NaN where unknown.
 
         Returns:
             Table of the same rows with the columns ``attributes``.
         """
         columns = {}
         for name in self.attributes:
-            values = table[name]
+            values = table[name].map(text_value)
             if name in self.edges:
                 edges = self.edges[name]
                 labels = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]

@@ -1,12 +1,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 from PIL import Image
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.metadata.case_table import read_case_table
+from nnunet_fair.metadata.case_table import read_case_table, text_value
 from studies.real.cohorts import BUSBRA, LGG
 from studies.real.raw_data import TABLE, make_raw
 from tests.studies.archives import write_busbra, write_lgg
@@ -16,7 +17,7 @@ def test_lgg_archive(tmp_path):
     assert make_raw(LGG, write_lgg(tmp_path / "archive"), tmp_path / "raw") == "archive"
     table = read_case_table(tmp_path / "raw" / TABLE, "case_id").frame
     known = table.loc["TCGA_CS_0001"]
-    assert known.drop("patient").to_dict() == {
+    assert known.drop("patient").map(text_value).to_dict() == {
         "centre": "Thomas Jefferson University",
         "age": "67",
         "sex": "M",
@@ -64,7 +65,7 @@ def test_busbra_archive(tmp_path):
     make_raw(BUSBRA, write_busbra(tmp_path / "archive"), tmp_path / "raw")
     table = read_case_table(tmp_path / "raw" / TABLE, "case_id").frame
     assert list(table.index) == ["bus_0001_l", "bus_0001_r", "bus_0002_l", "bus_0002_r", "bus_0003_s"]
-    assert table.loc["bus_0001_l"].to_dict() == {
+    assert table.loc["bus_0001_l"].map(text_value).to_dict() == {
         "patient": "P0001",
         "scanner": "GE Logiq 7",
         "pathology": "malignant",
@@ -108,3 +109,8 @@ def test_groups_of_the_attributes(tmp_path):
     assert groups.loc["TCGA_CS_0001", ["age", "sequences"]].tolist() == ["55-120", "all three"]
     assert groups.loc["TCGA_HT_000A", "sequences"] == "incomplete"
     assert groups.loc["TCGA_HT_000A"].isna().sum() == 7
+
+
+def test_numbers_are_groups_by_their_text():
+    table = pd.DataFrame({"scanner": ["a"], "pathology": ["b"], "birads": [4.0], "view": ["dual left"]}, index=["x"])
+    assert BUSBRA.groups(table).loc["x"].tolist() == ["a", "b", "4", "dual"]
