@@ -51,6 +51,7 @@ class CaseTask:
         link: how files that need no change are placed.
         check: ``voxels`` reads every voxel and every compressed byte; ``headers`` only what the conversion needs.
         folder: the raw dataset folder.
+        allow_empty_labels: whether a case whose label has no voxel of 1 is converted, as that of a healthy patient.
     """
 
     files: CaseFiles
@@ -59,6 +60,7 @@ class CaseTask:
     link: Link
     check: Check
     folder: Path
+    allow_empty_labels: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +220,9 @@ def _find_box(work: _Work) -> None:
 def _check_label(work: _Work, label: sitk.Image) -> float:
     """Check the label's values and place; its volume in mm³."""
     array = sitk.GetArrayViewFromImage(label)
-    n_voxels = check_label(array)
+    n_voxels = check_label(array, allow_empty=work.task.allow_empty_labels)
+    if not n_voxels:
+        work.findings.append(Finding(findings.EMPTY_LABEL_KEPT))
     for box, kind in ((work.crop, findings.LABEL_OUTSIDE_CROP), (work.box, findings.LABEL_OUTSIDE_BOX)):
         if box is None:
             continue

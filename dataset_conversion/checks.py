@@ -106,11 +106,12 @@ def check_file(path: Path, *, every_byte: bool) -> None:
         raise CaseProblem(findings.NOT_FINITE, f"{n_not_finite} voxels of {path.name}")
 
 
-def check_label(label: np.ndarray) -> int:
-    """Refuse a label with values other than 0 and 1, or without a voxel of 1.
+def check_label(label: np.ndarray, *, allow_empty: bool = False) -> int:
+    """Refuse a label with values other than 0 and 1, or, where it must not be empty, without a voxel of 1.
 
     Args:
         label: array of shape (slices, rows, columns), any real dtype.
+        allow_empty: whether a label without a voxel of 1 is one of a healthy patient.
 
     Returns:
         The number of voxels of 1.
@@ -122,7 +123,7 @@ def check_label(label: np.ndarray) -> int:
     if ones + int(np.count_nonzero(label == 0)) < label.size:
         others = [value for value in np.unique(label) if value not in (0, 1)]
         raise CaseProblem(findings.LABEL_VALUES, f"found {', '.join(f'{value:g}' for value in others[:5])}")
-    if not ones:
+    if not ones and not allow_empty:
         raise CaseProblem(findings.EMPTY_LABEL)
     return ones
 

@@ -48,6 +48,7 @@ class ConversionOptions:
         seed: of the folds and the test cases.
         n_processes: processes that read and write cases.
         overwrite: convert again what is there already.
+        allow_empty_labels: take cases whose label is empty as healthy patients instead of skipping them.
     """
 
     settings: RecipeSettings = field(default_factory=RecipeSettings)
@@ -62,6 +63,7 @@ class ConversionOptions:
     seed: int = 0
     n_processes: int = 1
     overwrite: bool = False
+    allow_empty_labels: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +180,7 @@ def _tasks(cohort: Cohort, options: ConversionOptions, folder: Path) -> list[Cas
             settings=options.settings,
             link=options.link,
             check=options.check,
+            allow_empty_labels=options.allow_empty_labels,
             folder=folder,
         )
         for case_id, split in sorted(cohort.splits.items())

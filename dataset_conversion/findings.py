@@ -27,6 +27,7 @@ HEADER_REPAIRED = "header rounding repaired"
 LABEL_OUTSIDE_BOX = "label outside the breast box"
 NO_BREAST_BOX = "no breast box"
 BOX_CLIPPED = "breast box clipped to the image"
+EMPTY_LABEL_KEPT = "empty label kept"
 TEST_CASE_WITHOUT_LABEL = "test case without label"
 
 

@@ -26,6 +26,8 @@ def task_key(task: CaseTask, source_files: Sequence[Path]) -> str:
     """A digest of everything a case's result depends on."""
     stats = [(str(path), status.st_size, status.st_mtime_ns) for path in source_files for status in [path.stat()]]
     content = [task.files.case_id, task.split, task.settings.to_json(), task.link, task.check, stats]
+    if task.allow_empty_labels:
+        content.append("empty labels allowed")
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

@@ -25,20 +25,40 @@ from nnunet_fair.synthetic.cohort import DISPARITY_FILE
 from nnunet_fair.synthetic.patients import MISSING_COLUMNS, MISSING_KINDS, draw_patients
 
 START = "start"
-KINDS = {
-    "distinct": ("distinct", 11),
-    "small": ("small", 11),
-    "noise": ("noise", 11),
-    "balanced": ("balanced", 11),
-    "intersection": ("intersection", 11),
-    START: ("balanced", 12),
-    "distinct_fresh": ("distinct", 21),
-    "intersection_fresh": ("intersection", 21),
-}
-"""Each cohort's planted disparity, at its documented strength, and its seed. Seed 12: the patients on whom the network
-was trained that every training starts from. Seed 21: patients nobody looked at while the settings were chosen."""
+TEST_FRACTION = 0.5
 
-GROUP_FRACTION, TEST_FRACTION = 0.15, 0.5
+
+@dataclass(frozen=True)
+class Kind:
+    """What a cohort is made of.
+
+    Attributes:
+        disparity: what is planted, at its documented strength.
+        seed: of the patients.
+        group_fraction: share of the planted group.
+        healthy: share of patients without a lesion, in the group and outside it.
+    """
+
+    disparity: str
+    seed: int
+    group_fraction: float = 0.15
+    healthy: float = 0.0
+
+
+KINDS = {
+    "distinct": Kind("distinct", 11),
+    "small": Kind("small", 11),
+    "noise": Kind("noise", 11),
+    "balanced": Kind("balanced", 11),
+    "intersection": Kind("intersection", 11),
+    START: Kind("balanced", 12),
+    "distinct_fresh": Kind("distinct", 21),
+    "intersection_fresh": Kind("intersection", 21),
+    "distinct_healthy": Kind("distinct", 31, group_fraction=0.3, healthy=0.5),
+    "balanced_healthy": Kind("balanced", 31, group_fraction=0.3, healthy=0.5),
+}
+"""Seed 12: the patients on whom the network was trained that every training starts from. Seed 21: patients nobody
+looked at while the settings were chosen. Seed 31: for ``benchmarks.healthy``."""
 MISSING_RATE = 0.25
 READY = "ready.json"
 PLANS = "effect"
@@ -79,7 +99,14 @@ class Cohort:
 
     def group(self) -> set[str]:
         """The cases of the planted group, by the true values."""
-        return set(json.loads((self.folder / "cohort" / DISPARITY_FILE).read_text())["group"]["cases"])
+        return set(self._planted()["group"]["cases"])
+
+    def healthy(self) -> set[str]:
+        """The cases without a lesion."""
+        return set(self._planted().get("healthy_cases", ()))
+
+    def _planted(self) -> dict[str, Any]:
+        return json.loads((self.folder / "cohort" / DISPARITY_FILE).read_text())
 
 
 def cohort_at(work: Path, kind: str) -> Cohort:
@@ -98,8 +125,10 @@ def prepare(work: Path, kind: str, scale: Scale, n_processes: int) -> Cohort:
     """
     cohort = cohort_at(work, kind)
     number = int(cohort.dataset[7:10])
-    disparity, seed = KINDS[kind]
-    made_as = {"disparity": disparity, "seed": seed, "n_cases": scale.n_cases, "plan": scale.plan()}
+    made = KINDS[kind]
+    made_as = {"disparity": made.disparity, "seed": made.seed, "n_cases": scale.n_cases, "plan": scale.plan()}
+    if made.healthy:
+        made_as |= {"healthy": made.healthy, "group_fraction": made.group_fraction}
     made_as = json.loads(json.dumps(made_as))  # tuples become lists, as they are in the file
     ready = cohort.folder / READY
     if ready.is_file() and json.loads(ready.read_text()) == made_as:
@@ -111,11 +140,14 @@ def prepare(work: Path, kind: str, scale: Scale, n_processes: int) -> Cohort:
     for command in (
         (
             *("nnunet_fair", "synth", "-o", str(cohort.folder / "cohort"), "-n", str(scale.n_cases), "--overwrite"),
-            *("--seed", str(seed), "--disparity", disparity),
-            *("--group-fraction", str(GROUP_FRACTION), "--test-fraction", str(TEST_FRACTION)),
+            *("--seed", str(made.seed), "--disparity", made.disparity, "--healthy", str(made.healthy)),
+            *("--group-fraction", str(made.group_fraction), "--test-fraction", str(TEST_FRACTION)),
             *("--missing", "none", "--max-phases", "3", "-np", np_),
         ),
-        ("nnunet_fair", "convert", "-i", str(cohort.folder / "cohort"), "-d", d, "--name", kind, "-np", np_),
+        (
+            *("nnunet_fair", "convert", "-i", str(cohort.folder / "cohort"), "-d", d, "--name", kind, "-np", np_),
+            *(("--allow-empty-labels",) if made.healthy else ()),
+        ),
         ("nnUNetv2_extract_fingerprint", "-d", d, "-np", np_),
         ("nnUNetv2_plan_experiment", "-d", d),
     ):
@@ -172,14 +204,16 @@ def _plan(number: int, scale: Scale) -> None:
 
 def _write_metadata(cohort: Cohort, scale: Scale) -> None:
     """The attribute tables: the same patients, with values hidden in each of the ways."""
-    disparity, seed = KINDS[cohort.kind]
+    made = KINDS[cohort.kind]
     complete = read_fair_cases(cohort.folder / "raw" / cohort.dataset / "fair_cases.csv")
+    if made.healthy:  # an attribute that tells the healthy from the others, as a site or a programme may
+        complete["referral"] = np.where(complete.index.isin(cohort.healthy()), "screening", "symptoms")
     for missing in MISSING_KINDS:
         patients = draw_patients(
             scale.n_cases,
-            seed=seed,
-            disparity=disparity,
-            group_fraction=GROUP_FRACTION,
+            seed=made.seed,
+            disparity=made.disparity,
+            group_fraction=made.group_fraction,
             test_fraction=TEST_FRACTION,
             missing=missing,
             missing_rate=MISSING_RATE,

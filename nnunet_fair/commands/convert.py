@@ -67,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     cases.add_argument("--segmentations", metavar="FOLDER", help="folder below segmentations (default: expert)")
     cases.add_argument(
+        "--allow-empty-labels",
+        action="store_true",
+        help="convert cases whose label is empty, as healthy patients; without it they are skipped and reported",
+    )
+    cases.add_argument(
         "--test-fraction",
         type=float,
         metavar="F",
@@ -117,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         reading=table_reading(args),
         n_processes=args.num_processes or min(8, os.cpu_count() or 1),
         overwrite=args.overwrite,
+        allow_empty_labels=args.allow_empty_labels,
         **{name: value for name, value in given.items() if value is not None},  # the rest is the library's default
     )
     done = convert_cohort(args.input, f"Dataset{args.dataset:03d}_{args.name}", options)

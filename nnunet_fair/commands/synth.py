@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--test-fraction", type=float, default=0.2, help="share of test cases (default 0.2)")
     parser.add_argument(
+        "--healthy",
+        type=float,
+        default=0.0,
+        help="share of patients without a lesion, whose masks are empty (default 0; convert --allow-empty-labels)",
+    )
+    parser.add_argument(
         "--missing",
         choices=_MISSING,
         default="real",
@@ -62,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         test_fraction=args.test_fraction,
         missing=args.missing,
         missing_rate=args.missing_rate,
+        healthy=args.healthy,
         file_names=args.file_names,
     )
     print(f"{settings.n_cases} synthetic cases in {args.o}; what was planted is in {args.o}/{DISPARITY_FILE}")

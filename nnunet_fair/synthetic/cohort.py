@@ -57,6 +57,7 @@ class CohortOptions:
         missing: one of ``synth_patients.MISSING_KINDS``.
         missing_rate: mean rate for ``random`` and ``not-at-random``.
         file_names: ``lower`` or ``upper`` case file names, or both within the cohort (``mixed``).
+        healthy: share of patients without a lesion; their masks are empty.
     """
 
     n_cases: int = 40
@@ -70,6 +71,7 @@ class CohortOptions:
     missing: str = "real"
     missing_rate: float = 0.25
     file_names: str = "mixed"
+    healthy: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written.
@@ -91,6 +93,7 @@ class CohortOptions:
             ),
             ("test_fraction", self.test_fraction, 0 <= self.test_fraction < 1, "0 or more, below 1"),
             ("missing_rate", self.missing_rate, 0 <= self.missing_rate < 1, "0 or more, below 1"),
+            ("healthy", self.healthy, 0 <= self.healthy < 1, "0 or more, below 1"),
             ("disparity", self.disparity, self.disparity in DISPARITIES, ", ".join(DISPARITIES)),
             ("missing", self.missing, self.missing in MISSING_KINDS, ", ".join(MISSING_KINDS)),
             ("file_names", self.file_names, self.file_names in FILE_NAMES, ", ".join(FILE_NAMES)),
@@ -150,6 +153,7 @@ def _write_into(folder: Path, settings: CohortOptions, n_processes: int) -> None
             test_fraction=settings.test_fraction,
             missing=settings.missing,
             missing_rate=settings.missing_rate,
+            healthy=settings.healthy,
         )
     )
     for name in ("images", "segmentations/expert", "segmentations/automatic", "patient_info_files"):
@@ -225,6 +229,7 @@ def _draw_scan(
         times=times,
         density=patient.values["breast_density"],
         multifocal=bool(patient.values["multifocal_cancer"]),
+        healthy=patient.healthy,
     )
     return scan, scanner
 
@@ -265,6 +270,7 @@ def _disparity(patients: Sequence[Patient], settings: CohortOptions) -> dict:
     definition = group_definition(settings.disparity)
     members = [p for p in patients if p.stratum.in_group]
     hidden = [p.case_id for p in members if p.missing & set(definition)]
+    healthy = {"healthy_cases": [p.case_id for p in patients if p.healthy]} if settings.healthy else {}
     return {
         "kind": settings.disparity,
         "description": DESCRIPTIONS[settings.disparity],
@@ -281,5 +287,6 @@ def _disparity(patients: Sequence[Patient], settings: CohortOptions) -> dict:
             {"name": s.name, "difficulty": s.difficulty, "cases": names[s.name]}
             for s in strata(settings.disparity, settings.group_fraction)
         ],
+        **healthy,
         "options": {**vars(settings), "size": list(settings.size)},
     }

@@ -34,6 +34,7 @@ class Scan:
         times: seconds of each phase after the first (which is pre-contrast).
         density: ``a`` to ``d``.
         multifocal: whether a second lesion is wanted in the same breast.
+        healthy: whether there is no lesion at all.
     """
 
     shape: tuple[int, int, int]
@@ -43,6 +44,7 @@ class Scan:
     times: tuple[int, ...]
     density: str
     multifocal: bool
+    healthy: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Case:
     Attributes:
         phases: int16, shape (n_phases, slices, rows, columns).
         label: uint8, shape (slices, rows, columns), 1 in lesions.
-        box: half-open array indices of the breast with the lesion, ((start, stop), …) along the three axes.
+        box: half-open array indices of the breast with the lesion (or where it would be), ((start, stop), …) along
+            the three axes.
         n_lesions: number of separate lesions drawn.
     """
 
@@ -77,6 +80,8 @@ def simulate(scan: Scan, appearance: Appearance, rng: np.random.Generator) -> Ca
     side = float(rng.choice([-0.5, 0.5])) if scan.bilateral else 0.0
     tissue, breast = _draw_tissue(shape, spacing, scan, side, rng)
     lesion, n_lesions = _draw_lesions(breast, tissue["parenchyma"], spacing, scan.multifocal, appearance.radius, rng)
+    if scan.healthy:
+        lesion, n_lesions = np.zeros_like(lesion), 0
     phases = _draw_phases(tissue, lesion, scan.times, spacing, appearance, rng)
     box = tuple(
         (max(int(where.start) - 1, 0), min(int(where.stop) + 1, n))

@@ -21,7 +21,11 @@ random, or more often in the disadvantaged group."""
 
 MISSING_COLUMNS = ("age", "menopause", "breast_density")
 
+TUMOUR_COLUMNS = frozenset(("multifocal_cancer", "bilateral_breast_cancer", "pcr", "hr", "her2", "tumor_subtype"))
+"""What the table cannot show of a patient without a lesion."""
+
 _GOLDEN = (math.sqrt(5) - 1) / 2
+_SILVER = math.sqrt(2) - 1  # spreads the healthy evenly whatever rhythm the test cases come in
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ class Patient:
         is_test: whether the case is in the test split.
         values: clinical columns of the table as they truly are, nothing missing.
         missing: columns whose value the table does not show.
+        healthy: whether the patient has no lesion.
     """
 
     case_id: str
@@ -155,10 +160,14 @@ class Patient:
     is_test: bool
     values: dict[str, Any]
     missing: frozenset[str]
+    healthy: bool = False
 
 
 def generator(seed: int, index: int, stream: int) -> np.random.Generator:
-    """The random numbers of one case for one purpose (0 plan, 1 patient, 2 gaps, 3 image), whatever the others draw."""
+    """The random numbers of one case for one purpose, whatever the others draw.
+
+    The purposes: 0 plan, 1 patient, 2 gaps, 3 image, 4 health.
+    """
     return np.random.default_rng([seed, stream, index])
 
 
@@ -171,6 +180,7 @@ def draw_patients(
     test_fraction: float,
     missing: str,
     missing_rate: float,
+    healthy: float = 0.0,
 ) -> Iterator[Patient]:
     """Draw a cohort; its first cases are the same whatever ``n_cases`` is.
 
@@ -185,6 +195,7 @@ def draw_patients(
         test_fraction: share of test cases in every stratum.
         missing: one of ``MISSING_KINDS``.
         missing_rate: mean rate for ``random`` and ``not-at-random``.
+        healthy: share of patients without a lesion in every stratum, whether they are training or test cases.
 
     Yields:
         The patients in order.
@@ -192,6 +203,7 @@ def draw_patients(
     parts = strata(disparity, group_fraction)
     plan = generator(seed, 0, 0)
     offsets = plan.random((len(parts), 3))
+    healthy_offsets = generator(seed, 0, 4).random(len(parts))
     counts = [0] * len(parts)
     for index in range(n_cases):
         # The stratum furthest behind its share comes next; the offsets make the order depend on the seed.
@@ -205,7 +217,10 @@ def draw_patients(
         is_test = math.floor((rank + 1) * test_fraction + test_offset) > math.floor(rank * test_fraction + test_offset)
         values = _draw_values(generator(seed, index, 1), centre, parts[chosen], disparity)
         gaps = _draw_missing(generator(seed, index, 2), centre, parts[chosen], missing, missing_rate, group_fraction)
-        yield Patient(_case_id(centre, index), index, centre, parts[chosen], is_test, values, gaps)
+        is_healthy = (healthy_offsets[chosen] + rank * _SILVER) % 1 < healthy
+        if is_healthy:
+            gaps |= TUMOUR_COLUMNS
+        yield Patient(_case_id(centre, index), index, centre, parts[chosen], is_test, values, gaps, is_healthy)
 
 
 def _centre_at(position: float) -> str:

@@ -161,6 +161,16 @@ def test_a_fault_removes_what_an_earlier_run_wrote(cohort, convert, tmp_path: Pa
     assert written(tmp_path) == []
 
 
+def test_a_case_with_an_empty_label_is_converted_where_asked(cohort, convert, tmp_path: Path) -> None:
+    FAULTS["empty label"][0](cohort)
+    assert not convert().converted
+    result = convert(allow_empty_labels=True)
+    assert result.converted
+    assert result.tumor_volume_mm3 == 0
+    assert findings.EMPTY_LABEL_KEPT in {finding.kind for finding in result.findings}
+    assert len(written(tmp_path)) == 4
+
+
 def test_headers_alone_do_not_find_nan_but_labels_are_still_read(cohort, convert) -> None:
     FAULTS["phase with NaN"][0](cohort)
     assert convert(check="headers").converted
@@ -297,7 +307,7 @@ def test_failing_to_write_is_not_the_fault_of_the_case(cohort, convert, tmp_path
 
 
 def test_what_nobody_foresaw_costs_one_case(cohort, convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_) -> None:
+    def fail(*_, **__) -> None:
         raise ZeroDivisionError("odd")
 
     monkeypatch.setattr("nnunet_fair.dataset_conversion.case.check_label", fail)

@@ -193,6 +193,12 @@ def test_labels_that_are_refused(values: list[float], kind: str) -> None:
     assert caught.value.finding.kind == kind
 
 
+def test_an_empty_label_is_one_of_a_healthy_patient_where_asked() -> None:
+    assert check_label(np.zeros((1, 1, 4)), allow_empty=True) == 0
+    with pytest.raises(CaseProblem):
+        check_label(np.array([[[0, 2]]]), allow_empty=True)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
 def test_a_sound_label_of_any_dtype_is_counted(dtype: type) -> None:
     assert check_label(np.array([[[0, 1, 1, 0]]], dtype=dtype)) == 2

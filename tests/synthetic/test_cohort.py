@@ -13,6 +13,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.case_table import read_case_table
 from nnunet_fair.metadata.mama_mia import build_attributes
 from nnunet_fair.synthetic.cohort import CohortOptions, write_cohort
+from nnunet_fair.synthetic.patients import draw_patients
 
 
 def find(folder, case_id: str, ending: str):
@@ -192,3 +193,31 @@ def test_existing_folders_are_kept(tmp_path):
 def test_options_out_of_range_are_named(option):
     with pytest.raises(UserError, match=f"expected {next(iter(option))} "):
         CohortOptions(**option)
+
+
+def test_healthy_patients_have_no_lesion_and_nothing_else_changes(tmp_path):
+    options = {"size": (16, 24, 24), "max_phases": 3, "test_fraction": 0.5, "missing": "none"}
+    for name, healthy in (("all", 0.0), ("half", 0.5)):
+        write_cohort(tmp_path / name, 12, 3, healthy=healthy, **options)
+    planted = json.loads((tmp_path / "half" / "disparity.json").read_text())
+    healthy = set(planted["healthy_cases"])
+    assert "healthy_cases" not in json.loads((tmp_path / "all" / "disparity.json").read_text())
+    table = read_case_table(tmp_path / "half" / "clinical_and_imaging_info.xlsx").frame
+    assert 0 < len(healthy) < 12
+    for case_id, row in table.iterrows():
+        label = sitk.GetArrayFromImage(read_case(tmp_path / "half", case_id)[1])
+        assert label.any() == (case_id not in healthy)
+        assert pd.isna(row["pcr"]) == pd.isna(row["tumor_subtype"]) == (case_id in healthy)
+        files = [sorted((tmp_path / name / "images" / case_id).iterdir()) for name in ("all", "half")]
+        same = [first.read_bytes() == second.read_bytes() for first, second in zip(*files, strict=True)]
+        assert all(same) == (case_id not in healthy)
+
+
+def test_healthy_patients_are_as_frequent_in_every_part_of_a_cohort():
+    draw = {"disparity": "distinct", "missing": "none", "missing_rate": 0.25, "group_fraction": 0.2}
+    patients = list(draw_patients(400, seed=1, test_fraction=0.5, healthy=0.5, **draw))
+    for part in (lambda p: p.is_test, lambda p: not p.is_test, lambda p: p.stratum.in_group):
+        of_part = [p.healthy for p in patients if part(p)]
+        assert np.mean(of_part) == pytest.approx(0.5, abs=0.05)
+    shown = [p.missing for p in patients if p.healthy]
+    assert all("tumor_subtype" in missing for missing in shown)
