@@ -14,6 +14,7 @@ from nnunet_fair.api.case_tables import indexed_by_case
 from nnunet_fair.api.scoring import SCORING
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.evaluate import cases_with_groups
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, SCORED
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report
 from nnunet_fair.evaluation.reports.options import ReportOptions
@@ -48,7 +49,9 @@ class Analysis:
         intervals: table of the estimate and the ends of the interval, ``low`` and ``high``, of every headline
             statistic and group mean, indexed by its name.
         by_variable: table indexed by variable: ``fairness``, ``gap_dsc``, ``gap_norm_hd``, ``n_groups``, ``n_missing``.
-        subgroups: table of every group and frequent combination, as ``subgroups.csv`` of ``nnunet_fair evaluate``.
+        false_positives: false positives by subgroup among the cases with an empty reference.
+        subgroups: table of every group and frequent combination, on the cases that hold the structure, as
+            ``subgroups.csv`` of ``nnunet_fair evaluate``.
         warnings: sentences a reader must know before the numbers.
     """
 
@@ -68,6 +71,7 @@ class Analysis:
             {name: vars(entry) for name, entry in analysis.score.by_variable.items()}
         ).T.rename_axis("variable")
         self.subgroups: pd.DataFrame = analysis.subgroups
+        self.false_positives: pd.DataFrame = analysis.false_positives
         self.warnings: tuple[str, ...] = analysis.warnings
 
     def to_dict(self) -> dict[str, Any]:
@@ -188,7 +192,8 @@ def evaluate_cases(
             seed=seed,
         ),
     )
-    return Analysis(core.analyse(table, groups, options), settings)
+    policy = EmptyMaskPolicy(settings["empty_masks"]) if settings else None
+    return Analysis(core.analyse(table, groups, options, policy=policy), settings)
 
 
 def complete_cases(cases: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, Any]]:

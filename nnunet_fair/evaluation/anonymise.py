@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from nnunet_fair.evaluation.scores.analysis import Analysis
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import scored_cases
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
@@ -85,3 +86,34 @@ def without_combinations(options: AnalysisOptions) -> AnalysisOptions:
         options.subgroups, max_items=1, min_group=max(options.subgroups.min_group, MIN_CASES)
     )
     return dataclasses.replace(options, subgroups=subgroups)
+
+
+def publishable_tables(analysis: Analysis) -> Analysis:
+    """An analysis with nothing about fewer than five cases in its tables.
+
+    The groups are those of all scored cases; among the cases with or without the structure a group may be smaller, and
+    in a stratum of tumour size it may be one patient.
+    """
+    return dataclasses.replace(
+        analysis,
+        sizes=analysis.sizes.iloc[:0],
+        subgroups=publishable_rows(analysis.subgroups),
+        false_positives=publishable_rows(analysis.false_positives).query(f"n >= {MIN_CASES}"),
+    )
+
+
+def publishable_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of subgroups without the attributes that have a group, or cases without a value, fewer than five.
+
+    Args:
+        table: with ``kind``, ``attributes`` and ``n``; the whole cohort first, no combinations.
+    """
+    if table.empty:
+        return table
+    whole, n_all = table["kind"] == "all", int(table["n"].iloc[0])
+    shown = []
+    for attribute, sizes in table[~whole].groupby("attributes", sort=False)["n"]:
+        cells = [*sizes, n_all - sizes.sum()]
+        if not any(0 < n < MIN_CASES for n in cells):
+            shown.append(attribute)
+    return table[whole | table["attributes"].isin(shown)].reset_index(drop=True)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.anonymise import anonymise_cases, without_combinations
+from nnunet_fair.evaluation.anonymise import anonymise_cases, publishable_tables, without_combinations
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, score_cases
-from nnunet_fair.evaluation.outputs import CASES, REPORT, SCORES, SUBGROUPS, output_folder
+from nnunet_fair.evaluation.outputs import (
+    CASES,
+    FALSE_POSITIVES,
+    REPORT,
+    SCORES,
+    SUBGROUPS,
+    output_folder,
+    write_optional_table,
+)
 from nnunet_fair.evaluation.reports.case_pictures import case_picture
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report, worst_cases
 from nnunet_fair.evaluation.reports.numbers import number
@@ -64,7 +72,9 @@ def evaluate(
     training = read_training_records(report.model) if report.model and not report.anonymise else None
     images = report.overlays.images
     folders = {path.parent for pair in pairing.pairs for path in (pair.reference, pair.prediction) if path is not None}
-    with output_folder(output, (CASES, SCORES, SUBGROUPS, REPORT), (table.path, report.model, images, *folders)):
+    with output_folder(
+        output, (CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, REPORT), (table.path, report.model, images, *folders)
+    ):
         if cases is None:
             cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
         cases = with_folds(cases, pairing.pairs)
@@ -75,9 +85,9 @@ def evaluate(
         if report.anonymise:
             names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
             analysis = without_combinations(analysis)
-        result = analyse(cases, groups, analysis)
-        if report.anonymise:  # a group in a stratum of tumour size may be one patient
-            result = replace(result, sizes=result.sizes.iloc[:0])
+        result = analyse(cases, groups, analysis, policy=scoring.empty)
+        if report.anonymise:
+            result = publishable_tables(result)
         settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
         document = scores_document(
             result,
@@ -89,9 +99,10 @@ def evaluate(
         rows = cases.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(cases, groups)
         write_csv(rows, output / CASES)
         write_csv(result.subgroups, output / SUBGROUPS)
+        write_optional_table(result.false_positives, output / FALSE_POSITIVES)
         write_json(document, output / SCORES)
         # The tables are there before anything is drawn.
-        pictures = draw_overlays(pairing.pairs, result.cohort.cases, report, scoring, names=names)
+        pictures = draw_overlays(pairing.pairs, worth_drawing(result), report, scoring, names=names)
         page = evaluation_report(
             result,
             title=report.title,
@@ -102,6 +113,12 @@ def evaluate(
         )
         write_text(page, output / REPORT)
         return result
+
+
+def worth_drawing(analysis: Analysis) -> pd.DataFrame:
+    """The scored cases without those where there was nothing to find and nothing was found."""
+    cases = analysis.cohort.cases
+    return cases[analysis.cohort.present | (cases["volume_prediction_mm3"] > 0).to_numpy()]
 
 
 def with_folds(cases: pd.DataFrame, pairs: Sequence[CasePair]) -> pd.DataFrame:

@@ -7,15 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
+
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import remove_leftovers
+from nnunet_fair.files import remove_leftovers, write_csv
 from nnunet_fair.locks import folder_lock
 
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
+FALSE_POSITIVES = "false_positives.csv"
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 _BEGINNINGS = {
     CASES: ("case_id,dsc", "case_id,pcr,prediction"),
     SUBGROUPS: ("subgroup,attributes,", "variable,group,n,"),
+    FALSE_POSITIVES: ("subgroup,attributes,",),
     LEVELLING: ("variable,", "attribute,"),
 }
 _KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}
@@ -88,3 +92,16 @@ def _is_own(path: Path) -> bool:
             return False
         return isinstance(content, dict) and _KEYS[path.name] <= content.keys()
     return _GENERATOR in text
+
+
+def write_optional_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table that has rows; one of an earlier run is removed where it has none now.
+
+    Args:
+        table: the table.
+        path: its file.
+    """
+    if len(table):
+        write_csv(table, path)
+    else:
+        path.unlink(missing_ok=True)

@@ -188,6 +188,26 @@ def test_all_masks_empty(numbers_only, cohort, save_mask):
     assert _evaluate(cohort, "--empty", "exclude", out="exclude") == 1
 
 
+def test_healthy_patients_are_another_question(cohort, save_mask, capsys):
+    for i in range(0, 24, 2):  # half of every age group is healthy, and one of them is not left alone
+        save_mask(np.zeros((6, 20, 20)), cohort / "labels" / f"CASE_{i:03d}.nii.gz")
+        if i:
+            save_mask(np.zeros((6, 20, 20)), cohort / "pred" / f"CASE_{i:03d}.nii.gz")
+    assert _evaluate(cohort, "--min-group", "3", "--attributes", "site") == 0
+    assert "12 of 24 cases have an empty reference. By the policy 'challenge'" in capsys.readouterr().out
+    table = pd.read_csv(cohort / "out" / "false_positives.csv").set_index("subgroup")
+    assert table.loc["all", ["n", "false_positive_rate", "false_lesions"]].tolist() == [12, 1 / 12, 1 / 12]
+    assert table.loc["all", "false_volume_mm3"] == pytest.approx(3 * 8 * 8 * 2.0 / 12)
+    page = (cohort / "out" / "report.html").read_text()
+    _assert_good_page(page)
+    assert "Where there is nothing to find" in page and "12 references are empty" in page
+    assert _scores(cohort)["n_empty_references"] == 12
+    assert pd.read_csv(cohort / "out" / "subgroups.csv")["n"][0] == 12
+    for path in (cohort / "labels").iterdir():  # a later run without empty references leaves no table of them behind
+        save_mask(np.ones((6, 20, 20)), path)
+    assert _evaluate(cohort) == 0 and not (cohort / "out" / "false_positives.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [

@@ -85,6 +85,33 @@ def headline(analysis: Analysis) -> list[dict[str, Any]]:
     for name, label in names.items():
         value, low, high = analysis.intervals.row(name)
         entries.append({"label": label, "value": value, "low": low, "high": high, "text": explanations[name]})
+    return entries + (_two_questions(analysis) if analysis.n_empty else [])
+
+
+def _two_questions(analysis: Analysis) -> list[dict[str, Any]]:
+    """What is said of the cases with the structure and of those without it, where there are both."""
+    entries = []
+    whole = analysis.subgroups.iloc[0]
+    if whole["n"]:
+        entries.append(
+            {
+                "label": "Mean DSC where there is something",
+                "value": whole["mean_dsc"],
+                "low": whole["mean_dsc_low"],
+                "high": whole["mean_dsc_high"],
+                "text": f"over the {whole['n']} cases that hold the structure",
+            }
+        )
+    for row in analysis.false_positives[:1].itertuples():
+        entries.append(
+            {
+                "label": "False-positive rate",
+                "value": row.false_positive_rate,
+                "low": row.false_positive_rate_low,
+                "high": row.false_positive_rate_high,
+                "text": f"of the {row.n} cases with an empty reference",
+            }
+        )
     return entries
 
 
@@ -97,7 +124,7 @@ def worst_group(analysis: Analysis) -> Any:
 
 def evaluation_figures(analysis: Analysis) -> dict[str, list[Picture]]:
     """The figures of each section; an empty list where there is nothing to draw."""
-    options, scored, groups = analysis.options.subgroups, analysis.cohort.cases, analysis.cohort.groups
+    options, scored, groups = analysis.options.subgroups, analysis.present.cases, analysis.present.groups
     single = analysis.subgroups[analysis.subgroups["kind"] == "group"]
     own = single[single["attributes"].isin(groups.variables)]
     names = ", ".join(groups.variables)

@@ -31,3 +31,8 @@ def p_value(value: float) -> str:
 def interval(low: float, high: float, digits: int = 3) -> str:
     """An interval for people; a dash where it does not exist."""
     return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) and math.isfinite(high) else "–"
+
+
+def percent(value: float) -> str:
+    """A share for people; a dash where it does not exist."""
+    return "–" if math.isnan(value) else f"{100 * value:.0f} %"

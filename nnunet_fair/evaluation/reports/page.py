@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from nnunet_fair import __version__
-from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, signed
+from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, percent, signed
 
 FOLDER = Path(__file__).parent
 N_COMBINATIONS = 12  # rows of the tables of combinations
@@ -78,7 +78,7 @@ def render_fragment(template: str, context: dict[str, Any]) -> str:
         "number": number,
         "signed": signed,
         "p_value": p_value,
-        "percent": lambda v: f"{100 * v:.0f} %",
+        "percent": percent,
     }
     environment.globals |= {"interval": interval, "version": __version__}
     return environment.get_template(template).render(**context)

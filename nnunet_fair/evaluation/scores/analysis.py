@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.score_cases import MISSING_PREDICTION, NOT_SCORED
 from nnunet_fair.evaluation.scores.beyond_means import beyond_means, size_table
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
@@ -16,7 +17,13 @@ from nnunet_fair.evaluation.scores.challenge_score import (
     ranking_score,
     segmentation_score,
 )
-from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
+from nnunet_fair.evaluation.scores.cohort import CohortGroups, GroupMembership, ScoredCohort
+from nnunet_fair.evaluation.scores.false_positives import (
+    false_positive_table,
+    false_positive_values,
+    n_empty_references,
+    policy_sentence,
+)
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, score_intervals
 from nnunet_fair.evaluation.scores.subgroup_table import is_failure, subgroup_table
@@ -33,11 +40,14 @@ class Analysis:
         cases: the per-case table, indexed by case ID.
         groups: the cases' groups.
         cohort: the cases that have a score, with their groups.
+        present: those of them whose reference holds the structure, on which groups are compared.
         score: the challenge's Task 1 score.
         intervals: the headline's intervals.
         subgroups: the subgroup table.
         beyond: fairness measures beyond means.
         sizes: gaps by tumour size.
+        false_positives: false positives by subgroup among the cases without the structure; empty where all have it.
+        n_empty: cases with an empty reference.
         options: how it was computed.
         warnings: what a reader must know before the numbers.
     """
@@ -45,11 +55,14 @@ class Analysis:
     cases: pd.DataFrame
     groups: CaseGroups
     cohort: ScoredCohort
+    present: ScoredCohort
     score: SegmentationScore
     intervals: NamedIntervals
     subgroups: pd.DataFrame
     beyond: pd.DataFrame
     sizes: pd.DataFrame
+    false_positives: pd.DataFrame
+    n_empty: int
     options: AnalysisOptions
     warnings: tuple[str, ...]
 
@@ -63,30 +76,43 @@ def _n_without_row(cases: pd.DataFrame, groups: CaseGroups) -> int:
     return int((~cases.index.isin(groups.frame.index)).sum())
 
 
-def analyse(cases: pd.DataFrame, groups: CaseGroups, options: AnalysisOptions) -> Analysis:
+def analyse(
+    cases: pd.DataFrame, groups: CaseGroups, options: AnalysisOptions, *, policy: EmptyMaskPolicy | None = None
+) -> Analysis:
     """Compute every score and table from the per-case table.
 
     Args:
         cases: what :func:`nnunet_fair.evaluation.metrics.score_cases.score_cases` gave; at least one case is scored.
         groups: the cases' groups.
         options: how.
+        policy: what two empty masks scored; None where that is not known.
 
     Returns:
-        The analysis.
+        The analysis. The score counts every case as the policy says; everything that compares groups looks at the
+        cases that hold the structure, and false positives at the others.
     """
     cohort = ScoredCohort.of(cases, groups.frame, groups.variables, options.subgroups)
+    present = cohort.with_structure()
     score = segmentation_score(cohort, lambda_=options.lambda_)
+    invented = false_positive_values(cases)
+    n_empty = n_empty_references(cases)
+    sentences = [policy_sentence(n_empty, len(cases), policy)] if n_empty else []
     return Analysis(
         cases=cases,
         groups=groups,
         cohort=cohort,
+        present=present,
         score=score,
         intervals=score_intervals(ScoreStatistics.of(cohort, options.lambda_), options.subgroups),
-        subgroups=subgroup_table(cohort),
-        beyond=beyond_means(cohort),
-        sizes=size_table(cohort),
+        subgroups=subgroup_table(present),
+        beyond=beyond_means(present),
+        sizes=size_table(present),
+        false_positives=false_positive_table(
+            invented, CohortGroups(groups.frame.reindex(invented.index), groups.variables, options.subgroups)
+        ),
+        n_empty=n_empty,
         options=options,
-        warnings=tuple(_warnings(cases, groups, score, cohort)),
+        warnings=(*sentences, *_warnings(cases, groups, score, cohort)),
     )
 
 
@@ -147,7 +173,7 @@ def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
         Plain data: the scores, gaps, intervals, failures, the λ curve, measures beyond means, warnings.
     """
     score, options = analysis.score, analysis.options
-    scored = analysis.cohort.cases
+    scored = analysis.present.cases
     document = {
         "performance": score.performance,
         "fairness": score.fairness,
@@ -156,6 +182,7 @@ def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
         "ranking": score.ranking,
         "lambda": score.lambda_,
         "n_cases": score.n_cases,
+        "n_empty_references": analysis.n_empty,
         "n_not_scored": int(len(analysis.cases) - score.n_cases),
         "n_missing_predictions": int((analysis.cases["status"] == MISSING_PREDICTION).sum()),
         "mean_dsc": score.mean_dsc,
@@ -167,6 +194,7 @@ def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
         "intervals": _intervals(analysis.intervals),
         "lambda_curve": {str(value): ranking_score(score.performance, score.fairness, value) for value in LAMBDAS},
         "beyond_means": analysis.beyond.to_dict(orient="records"),
+        "false_positives": analysis.false_positives.to_dict(orient="records"),
         "gaps_by_tumour_size": analysis.sizes.to_dict(orient="records"),
         "warnings": list(analysis.warnings),
         **more,

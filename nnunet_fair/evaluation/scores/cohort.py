@@ -22,6 +22,20 @@ def scored_cases(cases: pd.DataFrame) -> pd.DataFrame:
     return cases[cases["dsc"].notna() & cases["norm_hd"].notna()]
 
 
+def has_structure(cases: pd.DataFrame) -> np.ndarray:
+    """Whether the reference of each case holds the structure; True where its volume was not measured.
+
+    Args:
+        cases: a per-case table.
+
+    Returns:
+        Bool array of shape (n_cases,).
+    """
+    if "volume_reference_mm3" not in cases.columns:
+        return np.ones(len(cases), dtype=bool)
+    return (cases["volume_reference_mm3"].astype(float) != 0).to_numpy()
+
+
 @dataclass(frozen=True, repr=False)
 class GroupMembership:
     """The groups of one variable as a matrix.
@@ -153,6 +167,18 @@ class ScoredCohort:
     def norm_hd(self) -> np.ndarray:
         """NormHD of the cases, float array of shape (n_cases,)."""
         return self.cases["norm_hd"].to_numpy(dtype=float)
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        """Whether each case's reference holds the structure, bool array of shape (n_cases,)."""
+        return has_structure(self.cases)
+
+    def with_structure(self) -> ScoredCohort:
+        """The cases whose reference holds the structure; this very cohort where all do."""
+        if self.present.all():
+            return self
+        groups = CohortGroups(self.groups.frame[self.present], self.groups.variables, self.groups.options)
+        return ScoredCohort(self.cases[self.present], groups)
 
     def __len__(self) -> int:
         return len(self.cases)

@@ -39,6 +39,8 @@ class ScoreStatistics:
         variables: the groups of the fairness variables.
         min_group: smallest number of cases with which a group may be named the worst.
         lambda_: weight of the fairness in the ranking.
+        present: bool array of shape (n_cases,), the cases that hold the structure, on which groups are compared; None
+            for all. The score itself counts every case.
     """
 
     dsc: np.ndarray
@@ -46,12 +48,13 @@ class ScoreStatistics:
     variables: tuple[GroupMembership, ...]
     min_group: int
     lambda_: float = CHALLENGE_LAMBDA
+    present: np.ndarray | None = None
 
     @classmethod
     def of(cls, cohort: ScoredCohort, lambda_: float = CHALLENGE_LAMBDA) -> ScoreStatistics:
         """The statistics of a cohort."""
         groups = cohort.groups
-        return cls(cohort.dsc, cohort.norm_hd, groups.memberships, groups.options.min_group, lambda_)
+        return cls(cohort.dsc, cohort.norm_hd, groups.memberships, groups.options.min_group, lambda_, cohort.present)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,7 +86,7 @@ class ScoreStatistics:
         fairness = np.mean([block[0] for block in blocks], axis=0) if blocks else nothing
         worst = [block[PER_VARIABLE.index("worst_group_dsc")] for block in blocks]
         worst = [column for column in worst if np.isfinite(column).any()]
-        compared = [b for b, e in zip(blocks, self.variables, strict=True) if np.sum(e.n >= self.min_group) > 1]
+        compared = [b for b, e in zip(blocks, self.variables, strict=True) if np.sum(self._decides(e)) > 1]
         columns = [[block[PER_VARIABLE.index(name)] for block in compared] for name in ACROSS_VARIABLES.values()]
         head = [
             mean_dsc,
@@ -96,15 +99,25 @@ class ScoreStatistics:
         ]
         return np.stack([*head, *(column for block in blocks for column in block)], axis=1)
 
+    def _compared(self, entry: GroupMembership) -> np.ndarray:
+        """The cases of each group that groups are compared on, bool array of shape (n_cases, n_groups)."""
+        return entry.membership if self.present is None else entry.membership & self.present[:, None]
+
+    def _decides(self, entry: GroupMembership) -> np.ndarray:
+        """Which groups have enough such cases, bool array of shape (n_groups,)."""
+        return self._compared(entry).sum(axis=0) >= self.min_group
+
     def _of_variable(self, entry: GroupMembership, weights: np.ndarray) -> list[np.ndarray]:
         """The statistics of one variable: ``PER_VARIABLE``, then the group means of DSC and NormHD."""
         dsc = weighted_means(weights, self.dsc, entry.membership)
         norm_hd = weighted_means(weights, self.norm_hd, entry.membership)
         gap_dsc, gap_norm_hd = np.ptp(dsc, axis=1), np.ptp(norm_hd, axis=1)
-        decides = entry.n >= self.min_group
+        decides = self._decides(entry)
         if decides.any():
-            low, high = dsc[:, decides].min(axis=1), dsc[:, decides].max(axis=1)
-            near, far = norm_hd[:, decides].min(axis=1), norm_hd[:, decides].max(axis=1)
+            compared = self._compared(entry)[:, decides]
+            of_dsc, of_hd = (weighted_means(weights, values, compared) for values in (self.dsc, self.norm_hd))
+            low, high = of_dsc.min(axis=1), of_dsc.max(axis=1)
+            near, far = of_hd.min(axis=1), of_hd.max(axis=1)
             extremes = [low, high, far, near, high - low, far - near]
         else:
             extremes = [np.full(len(weights), np.nan)] * 6
