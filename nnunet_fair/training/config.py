@@ -12,6 +12,7 @@ from nnunet_fair.settings_record import check_bool, check_integer, check_number,
 PLANS_SECTION = "nnunet_fair"
 AUTOMATIC = "auto"
 ACCEPT_CHANGED_METADATA = "NNUNET_FAIR_ACCEPT_CHANGED_METADATA"
+ACCEPT_MISSING_STATE = "NNUNET_FAIR_ACCEPT_MISSING_STATE"
 """Environment variable: with 1, a training continues (``--c``) although the case metadata changed."""
 
 _LEAVE_OUT = "is no longer a setting: leave it out"

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import sync
 from nnunet_fair.metadata.fair_cases import find_fair_cases
 from nnunet_fair.training.case_scores import case_overlap
 from nnunet_fair.training.config import FairConfig
@@ -208,7 +209,9 @@ class DivergenceWeighting(_Host):
         self.fair_session.before_checkpoint(name, next_epoch)
         temporary = f"{filename}.tmp"
         super().save_checkpoint(temporary)
+        sync(temporary)
         Path(temporary).replace(filename)
+        sync(Path(filename).parent)
         self.fair_session.after_checkpoint(name, next_epoch)
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:

@@ -18,7 +18,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.fair_cases import read_fair_cases
 from nnunet_fair.training.case_scores import RunningCaseScores
 from nnunet_fair.training.clipping import GradientClipping
-from nnunet_fair.training.config import ACCEPT_CHANGED_METADATA, FairConfig
+from nnunet_fair.training.config import ACCEPT_CHANGED_METADATA, ACCEPT_MISSING_STATE, FairConfig
 from nnunet_fair.training.finder import Refresh, SubgroupFinder
 from nnunet_fair.training.method import FairMethod
 from nnunet_fair.training.records import FairRecords
@@ -257,16 +257,14 @@ class FairSession:
             epoch: the next epoch to train.
 
         Raises:
-            UserError: the metadata changed since the checkpoint, unless the environment variable
+            UserError: there is no state that can be used, unless the environment variable
+                ``NNUNET_FAIR_ACCEPT_MISSING_STATE`` is 1, or the metadata changed since the checkpoint, unless
                 ``NNUNET_FAIR_ACCEPT_CHANGED_METADATA`` is 1.
         """
         state = load_state(self._folder, epoch) if epoch > 0 else None
         if state is None:
             if epoch > 0:
-                self._log(
-                    f"nnunet-fair: no saved state for epoch {epoch} in {self._folder}; continuing with neutral weights "
-                    "and no scores"
-                )
+                self._accept_missing_state(epoch)
             if self._writes:
                 self.records.begin(epoch if epoch > 0 else None)
             return
@@ -281,13 +279,36 @@ class FairSession:
                     f"{ACCEPT_CHANGED_METADATA}=1 for this run"
                 )
             self._log(f"nnunet-fair: {message}; continuing as {ACCEPT_CHANGED_METADATA} asks")
-        self._scores.load_state(state.counts)
+        try:
+            self._scores.load_state(state.counts)
+        except (ValueError, TypeError, IndexError) as error:
+            raise UserError(
+                f"the counts saved for epoch {epoch} in {self._folder} are not those of this dataset's classes "
+                f"({error}); restore the state, or start anew without --c"
+            ) from error
         if self.clipping is not None:
             self.clipping.load_state(state.former_norms)
         self.set_weights(self.weights.of(state.weights))
         if self._writes:
             self.records.begin(epoch, state.weight_range)
         self._log(f"nnunet-fair: continuing with the scores and weights saved for epoch {epoch}")
+
+    def _accept_missing_state(self, epoch: int) -> None:
+        """Refuse to go on without the state, unless that was asked for.
+
+        Raises:
+            UserError: it was not.
+        """
+        message = (
+            f"no saved state for epoch {epoch} in {self._folder} (fair_state_*_{epoch}.json is missing, damaged or "
+            "holds impossible numbers)"
+        )
+        if os.environ.get(ACCEPT_MISSING_STATE) != "1":
+            raise UserError(
+                f"{message}, so the cases' scores and weights are lost; restore it, start anew without --c, or set the "
+                f"environment variable {ACCEPT_MISSING_STATE}=1 to continue with neutral weights"
+            )
+        self._log(f"nnunet-fair: {message}; continuing with neutral weights and no scores")
 
     def finish(self) -> None:
         """Draw the last state of the records, at the end of the training."""

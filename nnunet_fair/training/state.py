@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from nnunet_fair.files import write_json
 
 VERSION = 1
+LARGEST_WEIGHT = 1000.0
+"""No setting gives a case a larger weight."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +74,9 @@ def save_state(state: FairState, folder: Path, checkpoint: str) -> None:
         folder: the fold's output folder.
         checkpoint: the checkpoint's file name.
     """
-    write_json({"version": VERSION, **asdict(state)}, folder / _state_file(folder, checkpoint, state.epoch))
+    write_json(
+        {"version": VERSION, **asdict(state)}, folder / _state_file(folder, checkpoint, state.epoch), durable=True
+    )
 
 
 def drop_old_states(folder: Path, checkpoint: str, epoch: int | None) -> None:
@@ -82,12 +88,45 @@ def drop_old_states(folder: Path, checkpoint: str, epoch: int | None) -> None:
 
 
 def load_state(folder: Path, epoch: int) -> FairState | None:
-    """The state saved for a checkpoint whose next epoch is ``epoch``; None where there is none that can be read."""
+    """The state saved for a checkpoint whose next epoch is ``epoch``; None where there is none that can be used.
+
+    A damaged one, or one whose numbers no training can have written, counts as none; another checkpoint of the same
+    epoch may have a good one.
+    """
     for path in sorted(folder.glob(_state_file(folder, "*", epoch))):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            continue  # from a crash of the machine; another checkpoint of the same epoch may have a good one
-        if content.pop("version", None) == VERSION and content.get("epoch") == epoch:
-            return FairState(**content)
+            if content.pop("version", None) == VERSION and content.get("epoch") == epoch:
+                return _checked(FairState(**content))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            continue
     return None
+
+
+def _checked(state: FairState) -> FairState:
+    """The state, if every number in it can come from a training.
+
+    Raises:
+        ValueError: a weight is not above 0 or larger than any training gives, a count is negative, or something is no
+            number.
+        TypeError, AttributeError: it is built in another way.
+    """
+    if not all(0 < _number(weight) <= LARGEST_WEIGHT for weight in state.weights.values()):
+        raise ValueError("weights")
+    counts = [number for case in state.counts.values() for entry in case for number in _flat(entry)]
+    ranges = [number for row in state.weight_range for number in row]
+    if any(_number(number) < 0 for number in (*counts, *ranges, *state.former_norms)):
+        raise ValueError("counts")
+    if any(len(row) != 3 for row in state.weight_range) or not isinstance(state.metadata_sha256, str):
+        raise ValueError("records")
+    return state
+
+
+def _flat(entry: Any) -> Sequence[Any]:
+    return entry if isinstance(entry, list) else [entry]
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)

@@ -337,11 +337,14 @@ def test_killed_in_the_middle_of_writing_a_checkpoint(tiny_dataset, at_save):
     assert sorted(rows["epoch"].unique()) == list(range(1, trainer.current_epoch + 1))
 
 
-def test_a_missing_state_is_said_and_starts_neutral(tiny_dataset):
+def test_a_missing_state_is_refused_unless_accepted(tiny_dataset, monkeypatch):
     dataset = tiny_dataset()
     trainer = interrupted(dataset, 3, SETTINGS)
     for path in Path(trainer.output_folder).glob("fair_state*"):
         path.unlink()
+    with pytest.raises(SystemExit, match=r"no saved state for epoch 3 .*NNUNET_FAIR_ACCEPT_MISSING_STATE=1"):
+        resumed(dataset, SETTINGS).on_train_start()
+    monkeypatch.setenv("NNUNET_FAIR_ACCEPT_MISSING_STATE", "1")
     trainer = resumed(dataset, SETTINGS)
     trainer.on_train_start()
     assert set(trainer.fair_session.weights.values) == {1.0}

@@ -1,5 +1,7 @@
 """The saved state and its belonging to a checkpoint."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -73,3 +75,39 @@ def test_the_hash_sees_content_and_nothing_else():
         assert metadata_hash(other) != metadata_hash(table)
     assert metadata_hash(table.iloc[:1]) != metadata_hash(table)
     assert metadata_hash(table[["age"]]) != metadata_hash(table)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"weights": {"c": -50.0}},
+        {"weights": {"c": 1e30}},
+        {"weights": {"c": 0.0}},
+        {"weights": {"c": "1"}},
+        {"weights": {"c": True}},
+        {"weights": [1.0]},
+        {"counts": {"c": [[-1.0], [2.0], 3]}},
+        {"counts": {"c": 3}},
+        {"counts": {"c": [[None], [2.0], 3]}},
+        {"weight_range": [[1, 2]]},
+        {"weight_range": 7},
+        {"former_norms": ["x"]},
+        {"metadata_sha256": None},
+        {"unknown": 1},
+        {"version": 99},
+    ],
+    ids=str,
+)
+def test_numbers_no_training_writes_are_no_state(tmp_path, damage):
+    save_state(state(2), tmp_path, "checkpoint_latest.pth")
+    (path,) = tmp_path.glob("fair_state_*")
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    assert load_state(tmp_path, 2) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "7", "null", "[" * 100_000, '{"epoch": 2', "\x00", "NaN"])
+def test_a_damaged_file_is_no_state(tmp_path, content):
+    save_state(state(2), tmp_path, "checkpoint_latest.pth")
+    (path,) = tmp_path.glob("fair_state_*")
+    path.write_text(content)
+    assert load_state(tmp_path, 2) is None
