@@ -18,6 +18,7 @@ COMMANDS = (
     "synth",
     "convert",
     "metadata",
+    "audit",
     "plans",
     "predict",
     "postprocess",

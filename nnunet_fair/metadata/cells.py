@@ -138,9 +138,9 @@ def as_number(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except OverflowError:
+    except OverflowError:  # a whole number beyond what a float holds
         return None
-    return number if abs(number) < 1e308 else None
+    return number if math.isfinite(number) else None
 
 
 def plain_number(text: str) -> int | float | None:

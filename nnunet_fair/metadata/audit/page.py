@@ -1,0 +1,99 @@
+"""The audit as one page and one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from nnunet_fair import __version__
+from nnunet_fair.files import write_csv, write_text
+from nnunet_fair.metadata.audit.audit import MISSING, Audit
+from nnunet_fair.metadata.group_order import ordered_groups
+
+PAGE, TABLE = "audit.html", "audit.csv"
+TABLE_COLUMNS = ("section", "attribute", "group", "other", "other_group", "measure", "value")
+
+
+def write_audit(audit: Audit, folder: Path) -> tuple[Path, Path]:
+    """Write ``audit.html`` and ``audit.csv``.
+
+    Args:
+        audit: what was found.
+        folder: an existing folder.
+
+    Returns:
+        The two files.
+    """
+    write_csv(audit_table(audit), folder / TABLE)
+    write_text(audit_page(audit), folder / PAGE)
+    return folder / PAGE, folder / TABLE
+
+
+def audit_table(audit: Audit) -> pd.DataFrame:
+    """Every number of the audit, one a row: section, attribute, group, other, other_group, measure, value."""
+    sections = [
+        _long("groups", audit.groups.assign(group=audit.groups["group"].fillna(MISSING)), ("n", "share", "patients")),
+        _long("intersections", audit.pairs, ("n",)),
+        _long("missing", audit.missingness, ("n", "n_missing", "share")),
+        _long("sizes", audit.sizes, tuple(audit.sizes.columns.drop(["attribute", "group"]))),
+        _long("association", audit.association, ("n", "v", "v_corrected")),
+        _long("smallest gaps", audit.gaps, ("gap_largest", "gap_smallest", "gap_one_to_others")),
+    ]
+    if audit.folds is not None:
+        sections.append(_long("folds", audit.folds.reset_index(), tuple(audit.folds.columns)))
+    return pd.concat(sections, ignore_index=True)[list(TABLE_COLUMNS)]
+
+
+def audit_page(audit: Audit) -> str:
+    """The page, complete in itself."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"short": _short, "percent": lambda share: f"{100 * share:.0f} %"}
+    return environment.get_template("audit.html").render(
+        audit=audit,
+        version=__version__,
+        crosstabs=_crosstabs(audit),
+        matrix=_matrix(audit.association),
+        missing=MISSING,
+    )
+
+
+def _long(section: str, table: pd.DataFrame, measures: tuple[str, ...]) -> pd.DataFrame:
+    """A section's table with one row a number."""
+    names = [name for name in ("attribute", "group", "other", "other_group") if name in table.columns]
+    long = table.melt(id_vars=names, value_vars=list(measures), var_name="measure", value_name="value")
+    return long.assign(section=section).reindex(columns=list(TABLE_COLUMNS)).astype({"value": float})
+
+
+def _crosstabs(audit: Audit) -> list[dict[str, Any]]:
+    """A table of counts for every pair of attributes, those with a scanner first."""
+    tables = []
+    for (first, second), rows in audit.pairs.groupby(["attribute", "other"], sort=False):
+        if second in audit.scanners and first not in audit.scanners:
+            names = {"attribute": "other", "group": "other_group", "other": "attribute", "other_group": "group"}
+            first, second, rows = second, first, rows.rename(columns=names)
+        counts = rows.pivot(index="group", columns="other_group", values="n")
+        counts = counts.loc[ordered_groups(counts.index), ordered_groups(counts.columns)]
+        is_scanner = first in audit.scanners or second in audit.scanners
+        tables.append({"first": first, "second": second, "counts": counts, "is_scanner": is_scanner})
+    return sorted(tables, key=lambda table: not table["is_scanner"])
+
+
+def _matrix(association: pd.DataFrame) -> dict[tuple[str, str], float]:
+    values = {}
+    for row in association.itertuples():
+        values[row.attribute, row.other] = values[row.other, row.attribute] = row.v_corrected
+    return values
+
+
+def _short(value: float, digits: int = 3) -> str:
+    """A number for people; an empty dash where there is none."""
+    return "–" if pd.isna(value) else f"{value:,.{digits}f}"
