@@ -84,7 +84,7 @@ def declared_distributions() -> set[str]:
     """What pyproject.toml declares for users: the dependencies, and the extras that are not for developers."""
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [texts for name, texts in project["optional-dependencies"].items() if name not in ("test", "docs")]
+    extras = [texts for name, texts in project["optional-dependencies"].items() if name not in ("test", "docs", "mutants")]
     texts = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
     return {canonicalize_name(Requirement(text).name) for text in texts}
 
