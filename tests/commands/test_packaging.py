@@ -65,6 +65,9 @@ NOT_IMPORTED = {
 NOT_DECLARED = {"torchvision": "the doctor tries it: nnU-Net's look-up of trainers needs the one that matches torch"}
 """Imported although it isn't declared, and why."""
 
+FOR_DEVELOPERS = {"test", "docs", "mutants"}
+"""Extras that no module of the package needs."""
+
 
 def imported_distributions() -> set[str]:
     """The distributions that any module of the package imports, at the top or inside a function."""
@@ -84,8 +87,9 @@ def declared_distributions() -> set[str]:
     """What pyproject.toml declares for users: the dependencies, and the extras that are not for developers."""
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [texts for name, texts in project["optional-dependencies"].items() if name not in ("test", "docs", "mutants")]
-    texts = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
+    extras = project["optional-dependencies"]
+    for_users = [extras[name] for name in extras.keys() - FOR_DEVELOPERS]
+    texts = [*project["dependencies"], *itertools.chain.from_iterable(for_users)]
     return {canonicalize_name(Requirement(text).name) for text in texts}
 
 
