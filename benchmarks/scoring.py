@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
 from nnunet_fair.masks.paired_masks import crop_masks, read_masks
+from nnunet_fair.masks.reading import Mask, read_mask
 
 SHAPE = (112, 512, 512)
 SPACING = (2.0, 0.7, 0.7)  # mm along slices, rows, columns
@@ -95,14 +96,14 @@ def main() -> None:
     for name, (radius, far) in CASES.items():
         with tempfile.TemporaryDirectory() as folder:
             paths = write_case(Path(folder), radius, far)
-            images = [sitk.ReadImage(str(path)) for path in paths]
-            arrays = [sitk.GetArrayFromImage(image) for image in images]
+            masks = [read_mask(path) for path in paths]
+            arrays = [mask.array.copy() for mask in masks]
             seconds, results = median_times(
                 {
                     "reading": lambda p=paths: [sitk.ReadImage(str(path)) for path in p],
                     "total": lambda p=paths: score(*p),
                     "plain": lambda a=arrays: straightforward(*a),
-                    "compute": lambda i=images, p=paths: score_images(i, p),
+                    "compute": lambda m=masks, p=paths: score_in_memory(m, p),
                 },
                 repeats,
             )
@@ -119,9 +120,9 @@ def score(reference: Path, prediction: Path):
     return case_metrics(*read_masks(reference, prediction))
 
 
-def score_images(images: list[sitk.Image], paths: tuple[Path, Path]):
-    """Every metric of one case from images in memory: what the package does apart from reading."""
-    return case_metrics(*crop_masks(images[0], images[1], paths[0], paths[1]))
+def score_in_memory(masks: list[Mask], paths: tuple[Path, Path]):
+    """Every metric of one case from masks in memory: what the package does apart from reading."""
+    return case_metrics(*crop_masks(masks[0], masks[1], paths[0], paths[1]))
 
 
 if __name__ == "__main__":

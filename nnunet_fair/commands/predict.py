@@ -1,4 +1,4 @@
-"""``nnunet_fair predict``: unseen patients in the MAMA-MIA layout to masks in the original grid."""
+"""``nnunet_fair predict``: unseen patients to masks in the original grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ OPTIONS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``nnunet_fair predict``; names as in nnUNetv2_predict."""
     parser.add_argument(
-        "-i", required=True, metavar="IMAGES_ROOT", help="cohort in the MAMA-MIA layout; no table needed"
+        "-i",
+        required=True,
+        metavar="IMAGES_ROOT",
+        help="cohort in the MAMA-MIA layout, no table needed; or a folder of images CASE_0000… as nnU-Net takes them",
     )
     parser.add_argument("-o", required=True, metavar="OUT", help="folder for the masks and records")
     parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name the model was trained on")

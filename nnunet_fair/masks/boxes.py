@@ -1,4 +1,11 @@
-"""Boxes of voxels: what part of an image they hold, in array indices (slice, row, column), half-open."""
+"""Boxes of voxels: what part of an image they hold, in array indices (slice, row, column), half-open.
+
+``acvl_utils.cropping_and_padding``, nnU-Net's functions for the same, gives the same boxes and crops and is not used
+here, because of what was measured on a mask of 512×512×112 voxels with a lesion of 10×30×40 voxels:
+``get_bbox_from_mask`` takes 46 ms and ``get_bbox_from_mask_npwhere`` 99 ms where ``bounding_box`` takes 0.6 ms, and
+importing the package loads torch: 1.5 s of processor time in every worker process, in which it reads and writes 30
+masks. Pasting a crop back takes the same time in both (one assignment of 2 to 4 ms).
+"""
 
 from __future__ import annotations
 

@@ -110,6 +110,35 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, Grid]:
     return (array.mean(axis=-1) if loaded.n_channels > 1 else array), loaded.grid
 
 
+@dataclass(frozen=True)
+class Channels:
+    """What a file of an image holds.
+
+    Attributes:
+        grid: where its voxels lie.
+        n_channels: how many channels it holds: one, or three or four of a colour picture.
+        n_not_finite: voxels that are NaN or infinite.
+    """
+
+    grid: Grid
+    n_channels: int
+    n_not_finite: int
+
+
+def read_channels(path: str | Path) -> Channels:
+    """Read a file of a case's image whole, to know that nnU-Net can read it.
+
+    Raises:
+        CaseProblemError: the file cannot be read or is cut short.
+    """
+    path = Path(path)
+    loaded = _load(path, is_label=False)
+    n_not_finite = 0
+    if np.issubdtype(loaded.array.dtype, np.floating):
+        n_not_finite = loaded.array.size - int(np.count_nonzero(np.isfinite(loaded.array)))
+    return Channels(loaded.grid, loaded.n_channels, n_not_finite)
+
+
 def to_itk(array: np.ndarray, grid: Grid) -> sitk.Image:
     """An array at its place in space.
 

@@ -1,4 +1,4 @@
-"""From unseen patients to final masks in one call: recipe, nnU-Net's predictor, post-processing."""
+"""From unseen patients to final masks in one call: their images prepared, nnU-Net's predictor, post-processing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nnunet_fair.dataset_conversion.layout import IMAGES
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import staging_folder, write_csv, write_json
 from nnunet_fair.locks import folder_lock
@@ -18,9 +19,10 @@ from nnunet_fair.masks.reading import read_mask
 from nnunet_fair.postprocessing.postprocess_folder import FolderSummary, postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 from nnunet_fair.prediction.model import TrainedModel
+from nnunet_fair.prediction.nnunet_images import prepare_images
 from nnunet_fair.prediction.nnunet_predict import predict_images
 from nnunet_fair.prediction.options import PredictorOptions
-from nnunet_fair.prediction.prepare import prepare_cohort
+from nnunet_fair.prediction.prepare import PreparedCohort, prepare_cohort
 
 REPORT_FILE = "prediction_report.csv"
 RAW_RECORD = "nnunet_fair_predict.json"
@@ -58,13 +60,16 @@ def predict_cohort(
     n_processes: int = 1,
     overwrite: bool = False,
 ) -> Prediction:
-    """Predict the patients of a folder in the MAMA-MIA layout, from images alone.
+    """Predict the patients of a folder, from images alone.
 
     Args:
-        root: the cohort: ``images/<ID>/<ID>_0000.nii.gz …``; breast boxes from ``patient_info_files`` where they are.
+        root: a cohort in the MAMA-MIA layout (``images/<ID>/<ID>_0000.nii.gz …``; breast boxes from
+            ``patient_info_files`` where they are), or a folder of images in nnU-Net's own format (``CASE_0000.ending``,
+            see :mod:`nnunet_fair.prediction.nnunet_images`).
         target: folder for the masks, named by patient ID and on the original grid, and for the records
             (``prediction_report.csv``, ``postprocessing.csv``, ``postprocessing.json``).
-        model: the model; the recipe it was trained with is applied, and no other can be.
+        model: the model; to a cohort the recipe it was trained with is applied, and no other can be. Images in
+            nnU-Net's format are taken as they are.
         options: how nnU-Net predicts.
         settings: post-processing; None takes the model folder's ``postprocessing.json``, else does nothing but list
             empty masks.
@@ -74,16 +79,15 @@ def predict_cohort(
         overwrite: replace masks in ``target``.
 
     Raises:
-        UserError: the model records no recipe, no case can be predicted, or the target holds masks.
+        UserError: no case can be predicted, the target holds masks, or the model records no recipe for a cohort.
     """
     target = Path(target)
-    recipe = model.recipe()
     settings = settings or model.postprocessing() or PostprocessingSettings()
-    settings = replace(settings, uncrop=recipe.crop_margin_mm is not None)
     _check_target(root, target, keep_raw, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(target), staging_folder(target.resolve()) as folder:
-        cohort = prepare_cohort(root, folder, recipe, n_processes=n_processes)
+        cohort = _prepare(Path(root), folder, model, n_processes)
+        settings = replace(settings, uncrop=cohort.cropped)
         options, needs_probabilities = options or PredictorOptions(), settings.on_empty == "lower-threshold"
         predicted = Path(keep_raw) if keep_raw else folder / "predicted"
         missing = _open_raw(predicted, model, options, cohort.images, needs_probabilities)
@@ -102,6 +106,12 @@ def predict_cohort(
         report = _report(cohort.images, {**cohort.skipped, **summary.errors}, summary)
         write_csv(report, target / REPORT_FILE)
     return Prediction(report, summary, settings)
+
+
+def _prepare(root: Path, folder: Path, model: TrainedModel, n_processes: int) -> PreparedCohort:
+    if (root / IMAGES).is_dir():
+        return prepare_cohort(root, folder, model.recipe(), n_processes=n_processes)
+    return prepare_images(root, model, n_processes=n_processes)
 
 
 def _check_target(root: str | os.PathLike, target: Path, keep_raw: str | os.PathLike | None, overwrite: bool) -> None:

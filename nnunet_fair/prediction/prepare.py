@@ -28,12 +28,14 @@ class PreparedCohort:
         boxes: the breast boxes of the cases that have one, in the original images' indices.
         crops: where each crop lies in its original image; empty where the recipe crops nothing.
         skipped: why a case cannot be predicted, by case ID.
+        cropped: whether the images are breast crops, so that masks have to be pasted back.
     """
 
     images: Mapping[str, Sequence[Path]]
     boxes: Boxes
     crops: Mapping[str, Crop]
     skipped: Mapping[str, str]
+    cropped: bool = False
 
 
 def prepare_cohort(
@@ -82,4 +84,5 @@ def prepare_cohort(
         boxes=Boxes({case_id: result.box for case_id, (_, result) in done.items() if result.box is not None}),
         crops=crops_from_records({case_id: result.crop for case_id, (_, result) in done.items() if result.crop}),
         skipped=skipped,
+        cropped=recipe.crop_margin_mm is not None,
     )
