@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions, score_cases
 from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.masks.endings import list_masks
+from nnunet_fair.masks.pairing import pair_cases
 from nnunet_fair.metadata.fair_cases import write_fair_cases
 from studies.real.dataset import CONFIGURATION, PLANS, SHIFT_SPLIT, SPLITS, Dataset, point_to
 from studies.real.methods import METHODS
@@ -152,12 +155,10 @@ def _train(run: Run, dataset: Dataset, scale: Scale, folder: Path) -> Watched:
 
 
 def _score(dataset: Dataset, predicted: Path) -> pd.DataFrame:
-    from nnunet_fair.evaluation.metrics.score_cases import ScoringOptions, score_cases
-    from nnunet_fair.masks.pairing import find_labels, pair_cases
-
-    predictions = find_labels(predicted)
-    references = {name: path for name, path in find_labels(dataset.raw / "labelsTr").items() if name in predictions}
-    pairing = pair_cases(references, predictions, missing="empty", where="")
+    """The scores of the predictions in a folder."""
+    predictions = list_masks(predicted)
+    references = {name: path for name, path in list_masks(dataset.raw / "labelsTr").items() if name in predictions}
+    pairing = pair_cases(references, predictions)
     return score_cases(pairing.pairs, ScoringOptions(), n_processes=1)
 
 
