@@ -26,7 +26,7 @@ ALLOWED = {
     "prediction": {"masks", "dataset_conversion", "postprocessing"},
     "evaluation.metrics": {"masks"},
     "evaluation.scores": {"metadata", "subgroups", "evaluation.metrics"},
-    "evaluation.comparison": {"subgroups", "evaluation.scores"},
+    "evaluation.comparison": {"subgroups", "evaluation.metrics", "evaluation.scores"},
     "evaluation.reports": {"masks", "evaluation.metrics", "evaluation.scores", "evaluation.comparison"},
     "evaluation": {
         *("masks", "metadata", "subgroups"),

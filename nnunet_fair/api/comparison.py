@@ -32,6 +32,7 @@ class Comparison:
         differences: table indexed by statistic: ``a``, ``b``, ``difference`` with the ends of its paired interval,
             ``low`` and ``high``.
         subgroups: the paired difference in every group and frequent combination, with Wilcoxon's p and q.
+        false_positives: the paired differences where the reference is empty.
         levelling: the levelling-down audit: whether gaps changed at their worst or their best end.
         sentence: the audit in one sentence.
         left_out: IDs of the cases without a score in some table.
@@ -54,6 +55,7 @@ class Comparison:
             index=pd.Index(comparison.difference.names, name="statistic"),
         )
         self.subgroups: pd.DataFrame = comparison.subgroups
+        self.false_positives: pd.DataFrame = comparison.false_positives
         self.left_out: tuple[str, ...] = comparison.scores.left_out
         same = {case_id: case_id for case_id in comparison.scores.case_ids}
         self._changes = case_changes(comparison, first, same)
@@ -167,7 +169,7 @@ def compare_models(
     scores = core.pair_scores(tables[0], tables[1])
     groups = case_groups(
         indexed_by_case(metadata, "metadata"),
-        scores.case_ids,
+        list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids])),
         variables=variables,
         attributes=attributes,
         min_group=min_group,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from nnunet_fair.evaluation.comparison.paired_differences import Comparison
 from nnunet_fair.evaluation.scores.analysis import Analysis
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import scored_cases
@@ -99,6 +100,15 @@ def publishable_tables(analysis: Analysis) -> Analysis:
         sizes=analysis.sizes.iloc[:0],
         subgroups=publishable_rows(analysis.subgroups),
         false_positives=publishable_rows(analysis.false_positives).query(f"n >= {MIN_CASES}"),
+    )
+
+
+def publishable_comparison(comparison: Comparison) -> Comparison:
+    """A comparison with nothing about fewer than five cases in its tables, see :func:`publishable_tables`."""
+    return dataclasses.replace(
+        comparison,
+        subgroups=publishable_rows(comparison.subgroups),
+        false_positives=publishable_rows(comparison.false_positives).query(f"n >= {MIN_CASES}"),
     )
 
 

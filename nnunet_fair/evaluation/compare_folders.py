@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.anonymise import neutral_names, publishable, without_combinations
+from nnunet_fair.evaluation.anonymise import neutral_names, publishable, publishable_comparison, without_combinations
 from nnunet_fair.evaluation.comparison.case_changes import case_changes, most_changed
 from nnunet_fair.evaluation.comparison.document import comparison_document
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
@@ -17,7 +17,16 @@ from nnunet_fair.evaluation.comparison.paired_differences import Comparison, com
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.parts import read_case_rows
 from nnunet_fair.evaluation.metrics.score_cases import score_cases
-from nnunet_fair.evaluation.outputs import CASES, COMPARISON, LEVELLING, REPORT, SUBGROUPS, output_folder
+from nnunet_fair.evaluation.outputs import (
+    CASES,
+    COMPARISON,
+    FALSE_POSITIVES,
+    LEVELLING,
+    REPORT,
+    SUBGROUPS,
+    output_folder,
+    write_optional_table,
+)
 from nnunet_fair.evaluation.reports.case_pictures import case_picture
 from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.figures import SKY, VERMILION
@@ -120,7 +129,7 @@ def compare_folders(
         UserError: a folder, the table or the images cannot be used, or no case is scored in every folder.
     """
     check_overlay_options(options.overlays)
-    names = (CASES, SUBGROUPS, LEVELLING, COMPARISON, REPORT)
+    names = (CASES, SUBGROUPS, FALSE_POSITIVES, LEVELLING, COMPARISON, REPORT)
     inputs = (references, table.path, options.overlays.images, *folders_a, *folders_b)
     with output_folder(output, names, inputs):
         scored = [
@@ -128,10 +137,18 @@ def compare_folders(
             for folders in (folders_a, folders_b)
         ]
         scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
-        groups = table.read(scores.case_ids)
+        groups = table.read(list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids])))
         if options.anonymise:
             groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
-        comparison = compare_scores(scores, groups, analysis, paired_seeds=options.paired_seeds)
+        comparison = compare_scores(
+            scores,
+            groups,
+            analysis,
+            paired_seeds=options.paired_seeds,
+            policy=scoring.empty if all(folder.pairs for folders in scored for folder in folders) else None,
+        )
+        if options.anonymise:
+            comparison = publishable_comparison(comparison)
         audit = levelling_audit(comparison)
         case_ids = [*scores.case_ids, *scores.left_out]
         shown = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
@@ -143,6 +160,7 @@ def compare_folders(
         public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
         write_csv(public, output / CASES)
         write_csv(comparison.subgroups, output / SUBGROUPS)
+        write_optional_table(comparison.false_positives, output / FALSE_POSITIVES)
         write_csv(audit, output / LEVELLING)
         write_json(document, output / COMPARISON)
         # The tables are there before anything is drawn.

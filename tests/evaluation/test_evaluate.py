@@ -203,6 +203,13 @@ def test_healthy_patients_are_another_question(cohort, save_mask, capsys):
     assert "Where there is nothing to find" in page and "12 references are empty" in page
     assert _scores(cohort)["n_empty_references"] == 12
     assert pd.read_csv(cohort / "out" / "subgroups.csv")["n"][0] == 12
+    files = ["-ref", f"{cohort}/labels", "-m", f"{cohort}/table.csv", "-o", f"{cohort}/c", "--overlays", "0", *FAST]
+    assert main(["compare", *files, "-a", f"{cohort}/pred", "-b", f"{cohort}/labels", "--min-group", "3"]) == 0
+    differences = pd.read_csv(cohort / "c" / "false_positives.csv").set_index("subgroup")
+    assert differences.loc["all", "false_positive_rate_difference"] == pytest.approx(-1 / 12)
+    page = (cohort / "c" / "report.html").read_text()
+    _assert_good_page(page)
+    assert "Where there is nothing to find" in page and "By the policy &#39;challenge&#39;" in page
     for path in (cohort / "labels").iterdir():  # a later run without empty references leaves no table of them behind
         save_mask(np.ones((6, 20, 20)), path)
     assert _evaluate(cohort) == 0 and not (cohort / "out" / "false_positives.csv").exists()

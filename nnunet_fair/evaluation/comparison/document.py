@@ -61,6 +61,7 @@ def comparison_document(
                     ("b", scores.dsc_b, scores.norm_hd_b),
                 )
             },
-            "notes": list(comparison.groups.notes),
+            "false_positives": comparison.false_positives.to_dict(orient="records"),
+            "notes": [*comparison.sentences, *comparison.groups.notes],
         }
     )

@@ -14,12 +14,19 @@ import pandas as pd
 from scipy import stats
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.comparison.false_positive_differences import (
+    PairedFalsePositives,
+    false_positive_differences,
+    pair_false_positives,
+)
+from nnunet_fair.evaluation.comparison.paired_means import intervals_or_none, paired_differences_of_means
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
-from nnunet_fair.evaluation.scores.cohort import CohortGroups, scored_cases
+from nnunet_fair.evaluation.scores.cohort import CohortGroups, has_structure, scored_cases
+from nnunet_fair.evaluation.scores.false_positives import policy_sentence
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics
-from nnunet_fair.subgroups.bootstrap import Intervals, intervals_from_replicates, jackknife_weights
-from nnunet_fair.subgroups.options import SubgroupOptions
+from nnunet_fair.subgroups.bootstrap import jackknife_weights
 from nnunet_fair.subgroups.search import false_discovery_rate
 
 
@@ -33,7 +40,9 @@ class PairedScores:
         norm_hd_a: float array of shape (n_seeds_a, n_cases).
         dsc_b: float array of shape (n_seeds_b, n_cases).
         norm_hd_b: float array of shape (n_seeds_b, n_cases).
-        left_out: IDs of cases without a score in some folder.
+        left_out: IDs of cases without a score in some folder, and without false positives to compare.
+        present: bool array of shape (n_cases,), the cases whose reference holds the structure.
+        false_positives: what both models predicted in the others.
     """
 
     case_ids: tuple[str, ...]
@@ -42,6 +51,8 @@ class PairedScores:
     dsc_b: np.ndarray
     norm_hd_b: np.ndarray
     left_out: tuple[str, ...]
+    present: np.ndarray
+    false_positives: PairedFalsePositives
 
     @property
     def difference(self) -> np.ndarray:
@@ -59,7 +70,9 @@ class Comparison:
         a: intervals of model A's headline.
         b: intervals of model B's headline.
         difference: intervals of the differences.
-        subgroups: per-subgroup differences.
+        subgroups: per-subgroup differences, on the cases that hold the structure.
+        false_positives: per-subgroup differences on the others; empty where all hold it.
+        sentences: what a reader must know before the numbers.
         options: how it was computed.
         paired_seeds: whether the k-th seed of A and the k-th of B were drawn as one.
     """
@@ -70,6 +83,8 @@ class Comparison:
     b: NamedIntervals
     difference: NamedIntervals
     subgroups: pd.DataFrame
+    false_positives: pd.DataFrame
+    sentences: tuple[str, ...]
     options: AnalysisOptions
     paired_seeds: bool = False
 
@@ -94,6 +109,10 @@ def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> P
     if not shared:
         raise UserError("no case has a score in every table of A and B; there is nothing to compare")
 
+    measured = next((frame for frame in frames if "volume_reference_mm3" in frame.columns), frames[0])
+    invented = pair_false_positives(frames_a, frames_b)
+    compared = {*shared, *invented.case_ids}
+
     def stack(tables: list[pd.DataFrame], metric: str) -> np.ndarray:
         return np.stack([table.loc[shared, metric].to_numpy(dtype=float) for table in tables])
 
@@ -103,7 +122,9 @@ def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> P
         norm_hd_a=stack(frames_a, "norm_hd"),
         dsc_b=stack(frames_b, "dsc"),
         norm_hd_b=stack(frames_b, "norm_hd"),
-        left_out=tuple(case_id for case_id in every if case_id not in set(shared)),
+        left_out=tuple(case_id for case_id in every if case_id not in compared),
+        present=has_structure(measured.loc[shared]),
+        false_positives=invented,
     )
 
 
@@ -129,7 +150,12 @@ def seed_weights(n_seeds: int, n_resamples: int, rng: np.random.Generator) -> np
 
 
 def compare_scores(
-    scores: PairedScores, groups: CaseGroups, options: AnalysisOptions, *, paired_seeds: bool = False
+    scores: PairedScores,
+    groups: CaseGroups,
+    options: AnalysisOptions,
+    *,
+    paired_seeds: bool = False,
+    policy: EmptyMaskPolicy | None = None,
 ) -> Comparison:
     """Compare two models.
 
@@ -138,6 +164,7 @@ def compare_scores(
         groups: the cases' groups.
         options: how.
         paired_seeds: the k-th seed of A and the k-th of B belong together.
+        policy: what two empty masks scored; None where that is not known.
 
     Returns:
         The comparison.
@@ -160,7 +187,9 @@ def compare_scores(
 
     def statistics(dsc: np.ndarray, norm_hd: np.ndarray) -> list[ScoreStatistics]:
         pairs = zip(dsc, norm_hd, strict=True)
-        return [ScoreStatistics(d, h, members.memberships, how.min_group, options.lambda_) for d, h in pairs]
+        return [
+            ScoreStatistics(d, h, members.memberships, how.min_group, options.lambda_, scores.present) for d, h in pairs
+        ]
 
     model_a = statistics(scores.dsc_a, scores.norm_hd_a)
     model_b = statistics(scores.dsc_b, scores.norm_hd_b)
@@ -180,26 +209,30 @@ def compare_scores(
     of_a, of_b = results
     of_the_difference = (of_b[0] - of_a[0], of_b[1] - of_a[1], of_b[2] - of_a[2])
     a, b, difference = (
-        NamedIntervals(names, _intervals(estimate, replicates, jackknife, how, len(case_ids)))
+        NamedIntervals(names, intervals_or_none(estimate, replicates, jackknife, len(case_ids), how.confidence))
         for estimate, replicates, jackknife in (of_a, of_b, of_the_difference)
     )
-    table = _subgroup_differences(scores, members, weights, seeds_a, seeds_b)
-    return Comparison(scores, groups, a, b, difference, table, options, paired_seeds)
+    invented = scores.false_positives
+    absent = CohortGroups(groups.frame.reindex(pd.Index(invented.case_ids)), groups.variables, how)
+    n_empty = len(invented.case_ids)
+    n_cases = int(scores.present.sum()) + n_empty
+    return Comparison(
+        scores=scores,
+        groups=groups,
+        a=a,
+        b=b,
+        difference=difference,
+        subgroups=_subgroup_differences(scores, members, weights, seeds_a, seeds_b),
+        false_positives=false_positive_differences(invented, absent, seeds_a, seeds_b),
+        sentences=(policy_sentence(n_empty, n_cases, policy),) if n_empty else (),
+        options=options,
+        paired_seeds=paired_seeds,
+    )
 
 
 def _over_seeds(model: list[ScoreStatistics], weights: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Each statistic of each seed's model, averaged over the seeds with the replicate's seed weights."""
     return np.sum([seeds[:, [k]] * statistics(weights) for k, statistics in enumerate(model)], axis=0)
-
-
-def _intervals(
-    estimate: np.ndarray, replicates: np.ndarray, jackknife: np.ndarray, how: SubgroupOptions, n_cases: int
-) -> Intervals:
-    """Intervals, or none with fewer than two cases."""
-    if n_cases < 2:
-        nothing = np.full((len(estimate), 2), np.nan)
-        return Intervals(estimate, nothing, nothing)
-    return intervals_from_replicates(estimate, replicates, jackknife, confidence=how.confidence)
 
 
 DIFFERENCE_COLUMNS = (
@@ -217,24 +250,22 @@ def _subgroup_differences(
     p is that of Wilcoxon's signed-rank test on the cases' differences (mean over the seeds), q after correction for the
     false discovery rate over all rows.
     """
+    present = scores.present
+    members = CohortGroups(members.frame[present], members.variables, members.options)
     membership = members.subgroups.membership
-    inside = membership.astype(float)
-    n = membership.sum(axis=0)
-    differences = scores.difference
-    replicated = seeds_b @ scores.dsc_b - seeds_a @ scores.dsc_a
-    replicates = ((weights * replicated) @ inside) / (weights @ inside)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left_out = (n * (differences @ inside / n) - inside * differences[:, None]) / (n - inside)
-    intervals = _intervals(differences @ inside / n, replicates, left_out, members.options, len(membership))
-    ends = intervals.ends()
-    ends[n < 2] = np.nan
+    inside, n = membership.astype(float), membership.sum(axis=0)
+    dsc_a, dsc_b = scores.dsc_a[:, present], scores.dsc_b[:, present]
+    differences = scores.difference[present]
+    estimate, ends = paired_differences_of_means(
+        dsc_a, dsc_b, membership, weights[:, present], seeds_a, seeds_b, members.options.confidence
+    )
     p = np.array([signed_rank_p(differences[column]) for column in membership.T])
-    norm_hd = scores.norm_hd_b.mean(axis=0) - scores.norm_hd_a.mean(axis=0)
+    norm_hd = (scores.norm_hd_b.mean(axis=0) - scores.norm_hd_a.mean(axis=0))[present]
     table = members.subgroup_columns().assign(
         share=n / len(membership),
-        mean_dsc_a=scores.dsc_a.mean(axis=0) @ inside / n,
-        mean_dsc_b=scores.dsc_b.mean(axis=0) @ inside / n,
-        difference=intervals.estimate,
+        mean_dsc_a=dsc_a.mean(axis=0) @ inside / n,
+        mean_dsc_b=dsc_b.mean(axis=0) @ inside / n,
+        difference=estimate,
         difference_low=ends[:, 0],
         difference_high=ends[:, 1],
         p=p,
