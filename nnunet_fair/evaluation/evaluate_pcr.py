@@ -65,25 +65,29 @@ def evaluate_pcr(
     Raises:
         UserError: a table lacks a column, holds other values, or the predictions are constant.
     """
-    known = table.reading.read(table.path).frame
+    metadata = table.reading.read(table.path)
+    known = metadata.frame
     if TRUTH not in known.columns:
         raise UserError(f"{table.path} has no column {TRUTH!r} with the outcome; it has {', '.join(known.columns)}")
     truth = _numbers(known[TRUTH], table.path, TRUTH).dropna() >= THRESHOLD
     if truth.empty:
         raise UserError(f"{table.path}: column {TRUTH!r} is empty, so there is no outcome to score against")
-    predicted = read_case_table(predictions).frame
+    prediction_table = read_case_table(predictions)
+    predicted = prediction_table.frame
     column = next((name for name in PREDICTION_COLUMNS if name in predicted.columns), None)
     if column is None:
         raise UserError(
             f"{predictions} has no column with predictions ({', '.join(PREDICTION_COLUMNS)}); found "
             f"{', '.join(predicted.columns)}"
         )
-    matches = match_rows(predicted.index, truth.index).rows
+    match = match_rows(predicted.index, truth.index)
+    matches = match.rows
     if not matches:
         raise UserError(f"{predictions} has no prediction for a case of {table.path} with a known outcome")
     values = _numbers(predicted[column], predictions, column).reindex([matches.get(case) for case in truth.index])
     values.index = truth.index
-    warnings = []
+    understood = [*metadata.column_notes.get(TRUTH, ()), *prediction_table.notes_on([column]), *match.notes]
+    warnings = [f"{note}." for note in understood]
     if values.isna().any():
         warnings.append(
             f"{int(values.isna().sum())} cases have no prediction and count as no pCR, as in the challenge."

@@ -67,7 +67,8 @@ def read_text_table(path: Path, search: HeaderSearch) -> RawTable:
     readings = [_read(lines[1:] if named else lines, separator, search, path) for separator in candidates]
     chosen = _choose(readings, path)
     if chosen.problem:
-        raise UserError(f"{path} cannot be read: {chosen.problem}")
+        hint = "; no row names an ID column: name it with `id_column`, or the row of the names with `header_row`"
+        raise UserError(f"{path} cannot be read: {chosen.problem}{'' if chosen.holds_id else hint}")
     if chosen.separator != usual and not named:
         notes.append(f"fields are separated by {SEPARATORS[chosen.separator]}s")
     if chosen.comments:

@@ -110,3 +110,17 @@ def test_folds_and_test_set_of_the_real_table_are_balanced(real_table: Path) -> 
         drawn = groups.loc[sorted(test_cases), attribute].value_counts()
         expected = 0.2 * groups[attribute].value_counts()
         assert (drawn.reindex(expected.index, fill_value=0) - expected).abs().max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("train_split,test_split\nA,B\nC\n", "row 3 .* has 1 of 2 fields"),
+        ("train_split,test_split,test_split\nA,B,C\n", "'test_split', or has it twice"),
+        ('train_split,test_split\n"A,B\nC",D\n', "a quote that does not enclose"),
+    ],
+)
+def test_a_split_file_that_lost_something_is_refused(tmp_path, content, message):
+    (tmp_path / "s.csv").write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_split_file(tmp_path / "s.csv")

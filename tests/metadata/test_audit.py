@@ -10,8 +10,9 @@ import SimpleITK as sitk
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.audit.association import association_table, cramers_v
-from nnunet_fair.metadata.audit.audit import AuditOptions, audit_dataset, missingness, pair_counts, size_table
+from nnunet_fair.metadata.audit.audit import AuditOptions, audit_dataset
 from nnunet_fair.metadata.audit.detectable_gap import detectable_gaps, smallest_gap
+from nnunet_fair.metadata.audit.group_tables import missingness, pair_counts, size_table
 
 GROUPS = pd.DataFrame(
     {"sex": ["f", "f", "f", "m", "m", None], "density": ["a", None, None, "a", "b", "b"]},

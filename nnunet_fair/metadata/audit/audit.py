@@ -15,18 +15,17 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.audit.association import association_table, same_attributes
 from nnunet_fair.metadata.audit.case_files import measure_labels, same_images
 from nnunet_fair.metadata.audit.detectable_gap import check_deviation, detectable_gaps
+from nnunet_fair.metadata.audit.group_tables import missingness, pair_counts, size_table
 from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.cells import as_number, text_value
 from nnunet_fair.metadata.coverage import attribute_counts, sparse_attributes
 from nnunet_fair.metadata.dataset_cases import DatasetCases, find_cases
 from nnunet_fair.metadata.fair_cases import find_fair_cases, read_fair_cases
 from nnunet_fair.metadata.folds import fold_balance
-from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.paths import dataset_name, preprocessed_folder, raw_folder
 from nnunet_fair.settings_record import nearest_hint
 
 ASSUMED_SD = 0.2
-MISSING = "(missing)"
 SCANNER_WORDS = ("scanner", "manufacturer", "vendor", "field_strength", "device", "site", "centre", "center", "dataset")
 SPLITS = "splits_final.json"
 
@@ -156,72 +155,6 @@ def audit_dataset(dataset: str | int, options: AuditOptions) -> Audit:
         duplicates=tuple(duplicates),
         split_patients=tuple(split),
     )
-
-
-def pair_counts(groups: pd.DataFrame) -> pd.DataFrame:
-    """Cases of every intersection of two attributes' groups, missing values as the group ``(missing)``.
-
-    Args:
-        groups: table of shape (n_cases, n_attributes), NaN where unknown.
-
-    Returns:
-        Table: attribute, group, other, other_group, n; groups in their order.
-    """
-    filled = groups.where(groups.notna(), MISSING)
-    rows = []
-    for first, second in itertools.combinations(filled.columns, 2):
-        counts = pd.crosstab(filled[first], filled[second])
-        for group, other in itertools.product(ordered_groups(counts.index), ordered_groups(counts.columns)):
-            rows.append((first, group, second, other, int(counts.loc[group, other])))
-    return pd.DataFrame(rows, columns=["attribute", "group", "other", "other_group", "n"])
-
-
-def missingness(groups: pd.DataFrame) -> pd.DataFrame:
-    """How often each attribute is missing in the groups of the others: missing by chance, or not.
-
-    Args:
-        groups: table of shape (n_cases, n_attributes), NaN where unknown.
-
-    Returns:
-        Table: attribute, group, other (which is missing), n (cases of the group), n_missing, share; attributes that are
-        never missing are left out.
-    """
-    rows = []
-    for other in groups.columns[groups.isna().any()]:
-        for attribute in groups.columns.drop(other):
-            for group in ordered_groups(groups[attribute].dropna().unique()):
-                inside = groups.loc[groups[attribute] == group, other]
-                n_missing = int(inside.isna().sum())
-                rows.append((attribute, group, other, len(inside), n_missing, n_missing / len(inside)))
-    return pd.DataFrame(rows, columns=["attribute", "group", "other", "n", "n_missing", "share"])
-
-
-def size_table(groups: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Label volume and voxel size by group.
-
-    Args:
-        groups: table of shape (n_cases, n_attributes), NaN where unknown.
-        measured: from ``measure_labels``, indexed by case ID.
-
-    Returns:
-        Table with one row a group, the whole cohort first (attribute ``""``): attribute, group, n (cases with a label),
-        n_empty, and for each size its median, lower (25 %) and upper (75 %) quartile; volumes without empty labels.
-    """
-    rows = []
-    members: list[tuple[str, str, pd.Index]] = [("", "all cases", groups.index)]
-    for attribute in groups.columns:
-        for group in ordered_groups(groups[attribute].dropna().unique()):
-            members.append((attribute, group, groups.index[groups[attribute] == group]))
-    for attribute, group, inside in members:
-        sizes = measured.reindex(inside).dropna(how="all")
-        row: dict[str, object] = {"attribute": attribute, "group": group, "n": len(sizes)}
-        row["n_empty"] = int((sizes["label_volume_mm3"] == 0).sum())
-        for column in measured.columns:
-            values = sizes.loc[sizes["label_volume_mm3"] > 0, column] if column == "label_volume_mm3" else sizes[column]
-            quartiles = values.quantile([0.5, 0.25, 0.75]).tolist()
-            row |= dict(zip((f"{column}_{part}" for part in ("median", "lower", "upper")), quartiles, strict=True))
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def _groups(name: str, case_ids: list[str], options: AuditOptions) -> pd.DataFrame:

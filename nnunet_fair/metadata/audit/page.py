@@ -10,7 +10,8 @@ import pandas as pd
 
 from nnunet_fair import __version__
 from nnunet_fair.files import write_csv, write_text
-from nnunet_fair.metadata.audit.audit import MISSING, Audit
+from nnunet_fair.metadata.audit.audit import Audit
+from nnunet_fair.metadata.audit.group_tables import MISSING
 from nnunet_fair.metadata.group_order import ordered_groups
 
 PAGE, TABLE = "audit.html", "audit.csv"
