@@ -102,7 +102,7 @@ def test_an_image_of_other_dimensions_is_an_error(call):
     with pytest.raises(ValueError, match="zip"):
         call(BOX, (9, 40))
     with pytest.raises(ValueError, match="zip"):
-        grow_box(BOX, 1, (1, 1), (9, 40, 8))
+        grow_box(BOX, 1, (1, 1), (9, 40))
 
 
 def test_a_margin_of_a_rounding_error_more_takes_no_further_voxel():

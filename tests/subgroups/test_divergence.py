@@ -49,6 +49,11 @@ def test_spread_on_one_side_is_enough_for_a_t():
     assert found.loc[0, "t"] == pytest.approx((0.5 - 0.75) / np.sqrt(0.045 / 2))
 
 
+def test_without_spread_on_either_side_there_is_no_t():
+    found = subgroup_divergence(subgroups(np.array([[1], [1], [0], [0]])), np.array([0.5, 0.5, 0.75, 0.75]))
+    assert found.loc[0, "divergence"] == -0.125 and found[["t", "p"]].isna().all(axis=None)
+
+
 def test_without_any_score_there_is_a_table_of_nothing():
     found = subgroup_divergence(subgroups(np.ones((2, 1))), np.full(2, np.nan))
     assert found["n"].tolist() == [0] and found["support"].tolist() == [0.0]

@@ -132,6 +132,38 @@ def test_no_frequent_subgroup_is_a_valid_answer(cases):
     assert len(subgroup_divergence(found, np.zeros(len(cases)))) == 0
 
 
+def test_a_column_without_values_hides_none_of_the_others():
+    found = mine_subgroups(table(age=[None] * 4, sex=["f", "f", "m", "m"]), min_support=0.5)
+    assert found.names == ("sex=f", "sex=m")
+
+
+def test_the_largest_first_then_by_name_and_items_in_the_order_of_the_attributes():
+    columns = {f"x{11 - i}": ["a", "a", "b"] for i in range(12)}  # ten and more: sorted as numbers, not as text
+    found = mine_subgroups(table(**columns), min_support=0.3, max_items=2)
+    sizes = found.membership.sum(axis=0).tolist()
+    assert sizes == sorted(sizes, reverse=True)
+    for size in (1, 2):
+        names = [name for name, n in zip(found.names, sizes, strict=True) if n == size]
+        assert names == sorted(names)
+    order = list(columns)
+    assert all(
+        [a for a, _ in itemset] == sorted((a for a, _ in itemset), key=order.index) for itemset in found.itemsets
+    )
+    assert found.case_ids == ("case0", "case1", "case2")
+    assert np.array_equal(found.membership, subgroup_membership(found.itemsets, table(**columns)))
+
+
+@pytest.mark.parametrize(("max_items", "n_subgroups"), [(1, 3), (2, 6), (3, 7), (None, 7)])
+def test_the_size_of_a_combination_is_limited_where_asked(max_items, n_subgroups):
+    cases = table(a=["x"] * 3, b=["x"] * 3, c=["x"] * 3)
+    assert len(mine_subgroups(cases, min_support=1.0, max_items=max_items).itemsets) == n_subgroups
+
+
+def test_the_name_of_no_item_is_all():
+    assert itemset_name(()) == "all"
+    assert itemset_name((("age", "71+"), ("menopause", "post"))) == "age=71+, menopause=post"
+
+
 def test_membership_of_other_cases_goes_by_value():
     found = mine_subgroups(table(sex=["f", "f", "m", "m"]), min_support=0.5)
     others = table(sex=["m", None, "f", "x"])

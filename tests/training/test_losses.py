@@ -198,6 +198,15 @@ def test_a_batch_of_ignored_voxels_only_gives_a_finite_loss_and_gradient(batch_d
     assert torch.isfinite(torch.autograd.grad(loss, logits)[0]).all()
 
 
+def test_one_valid_voxel_is_divided_by_one():
+    logits, target = two_voxel_batch()
+    target = torch.full_like(target, 3)
+    target[0, 0, 0] = 1
+    stock = stock_loss("labels_ignore", batch_dice=False)
+    stock.weight_dice = 0.0
+    assert case_weighted(stock)(logits, target, torch.tensor([3.0, 1.0])).item() == pytest.approx(3 * math.log(4 / 3))
+
+
 def test_regions_of_ignored_voxels_only_give_a_finite_loss_and_gradient():
     logits, target = batch("regions_ignore")
     target[:, -1] = True
@@ -244,6 +253,19 @@ def test_without_weights_nnunets_own_loss_is_called():
     assert torch.equal(loss(logits, targets), stock(logits, targets))
     loss.weights = torch.tensor([0.2, 1.0, 1.8])
     assert not torch.equal(loss(logits, targets), stock(logits, targets))
+
+
+def test_weights_reach_the_loss_with_and_without_deep_supervision():
+    stock, weights = stock_loss("labels", batch_dice=False), torch.tensor([0.2, 1.0, 1.8])
+    logits, target = batch("labels")
+    alone = case_weighted(stock)(logits, target, weights)
+    loss = CaseWeightedLoss(stock, case_weighted(stock))
+    loss.weights = weights
+    assert torch.equal(loss(logits, target), alone)
+    supervised = DeepSupervisionWrapper(stock, [1.0, 0.0])
+    loss = CaseWeightedLoss(supervised, case_weighted(supervised))
+    loss.weights = weights
+    assert torch.equal(loss([logits, logits], [target, target]), alone)
 
 
 @pytest.mark.parametrize("supervised", [True, False])

@@ -84,6 +84,7 @@ def test_renewal_keeps_a_share_of_the_former_weights():
     assert once.values == pytest.approx(0.75 + 0.25 * VALUES)
     assert once.renewed(VALUES, 0.75).values == pytest.approx(0.75 * once.values + 0.25 * VALUES)
     assert weights(np.ones(4)).renewed(VALUES).values.tolist() == VALUES.tolist()
+    assert weights(np.ones(4)).renewed(VALUES, 1.0).values.tolist() == [1.0] * 4
 
 
 def test_saved_weights_come_back_by_case_id():

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_fair.evaluation.scores.challenge_score import ranking_score, segmentation_score
+from nnunet_fair.evaluation.scores.challenge_score import performance_score, ranking_score, segmentation_score
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 
 
@@ -67,9 +70,16 @@ def test_unscored_cases_are_left_out():
 
 def test_variable_without_values_is_named_and_left_out():
     index = ["a", "b"]
-    groups = pd.DataFrame({"age": ["x", "y"], "density": [None, None]}, index)
+    groups = pd.DataFrame({"density": [None, None], "age": ["x", "y"]}, index)
     score = _score(pd.Series([0.5, 0.7], index), pd.Series([0.0, 0.0], index), groups)
     assert score.uncomputable == ("density",) and score.fairness == pytest.approx(0.9)
+    assert list(score.by_variable) == ["age"] and score.by_variable["age"].n_groups == 2
+
+
+def test_no_scored_case_has_no_performance_and_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert math.isnan(performance_score(np.zeros(0), np.zeros(0)))
 
 
 def test_no_variable_at_all_has_no_fairness():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,7 +132,9 @@ def test_a_variable_without_values_is_named_and_none_at_all_has_no_fairness():
     groups = pd.DataFrame({"age": list("xxyyxxyy"), "site": [None] * 8}, INDEX, dtype=object)
     score = pcr_score(TRUTH, PREDICTION, groups)
     assert score.uncomputable == ("site",) and score.fairness_disparity == pytest.approx(1.0)
-    score = pcr_score(TRUTH, PREDICTION, groups[["site"]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score = pcr_score(TRUTH, PREDICTION, groups[["site"]])
     assert score.uncomputable == ("site",) and score.balanced_accuracy == 0.75
     assert np.isnan(score.fairness_disparity) and np.isnan(score.ranking)
     found = PcrStatistics(TRUTH.to_numpy(), PREDICTION.to_numpy(), [])(np.ones((2, 8)))
@@ -144,11 +148,19 @@ def test_rates_of_groups_without_a_denominator_do_not_exist():
     assert alarm == pytest.approx(np.array([[np.nan, 0.25]]), nan_ok=True)
 
 
-def test_predictions_go_by_case_id_and_need_not_be_in_order():
-    groups = pd.DataFrame({"age": list("xxyyxxyy")}, INDEX)
+def test_predictions_and_groups_go_by_case_id_and_need_not_be_in_order():
+    groups = pd.DataFrame({"age": list("xyyyxxxy")}, INDEX)
     shuffled = [5, 2, 7, 0, 3, 6, 1, 4]
     expected = pcr_score(TRUTH, PREDICTION, groups)
+    # x: one hit of one, one false alarm of three; y: two hits of three, none of one
+    assert expected.fairness_disparity == pytest.approx(1 / 3 + 1 / 3)
     assert pcr_score(TRUTH, PREDICTION.iloc[shuffled], groups.iloc[shuffled[::-1]]) == expected
+
+
+def test_a_rate_without_denominator_is_a_rate_of_0():
+    groups = pd.DataFrame({"v": list("xxxyyyyy")}, INDEX)  # x: three hits of three, no negative case
+    # y: no hit of one, one false alarm of four
+    assert pcr_score(TRUTH, PREDICTION, groups).disparity_by_variable["v"] == pytest.approx(1.0 + 0.25)
 
 
 @pytest.mark.parametrize(("constant", "said"), [(True, "all 8 predictions are pCR;"), (False, "are no pCR;")])
