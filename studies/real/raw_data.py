@@ -67,9 +67,10 @@ def _prepared(cohort: Cohort) -> Path:
 
 
 def _link_prepared(source: Path, target: Path) -> None:
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     for name in ("imagesTr", "labelsTr"):
-        (target / name).symlink_to(source / name)
+        if not (target / name).is_symlink():  # an interrupted call made it
+            (target / name).symlink_to(source / name)
     for name in ("dataset.json", TABLE):
         shutil.copyfile(source / name, target / name)
 
