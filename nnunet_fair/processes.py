@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+_INTERRUPTING = ("SIGTERM", "SIGHUP")
 _TIME_TO_TIDY = 0.5  # seconds a worker has to remove what it was writing, once its task was left
 _TIME_TO_END = 5.0  # seconds all workers have to end, after which they are killed
 
@@ -65,22 +66,39 @@ class Ended(KeyboardInterrupt):
         self.number = number
 
 
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise Ended(number)
+
+
+def _forget_signals() -> None:
+    """In a forked process signals mean what they always do: nnU-Net's pools end their idle workers by SIGTERM.
+
+    A worker that left by an exception instead could do so with the pool's lock in its hands, and the pool would wait
+    for it for ever.
+    """
+    for name in _INTERRUPTING:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_signals)
+
+
 @contextlib.contextmanager
 def signals_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end the block as Ctrl-C does: what is half done is removed, worker processes end.
 
-    A signal that is ignored already (``nohup``) stays ignored. Outside the main thread nothing changes.
+    A signal that is ignored already (``nohup``) stays ignored. Outside the main thread nothing changes, nor in
+    processes that are forked meanwhile.
     """
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise Ended(number)
-
     earlier: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
+        for name in _INTERRUPTING:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                earlier[number] = signal.signal(number, end)
+                earlier[number] = signal.signal(number, _end)
     try:
         yield
     finally:

@@ -39,6 +39,22 @@ def test_an_ignored_signal_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
+FORKING = """
+import multiprocessing
+from nnunet_fair.processes import signals_interrupt
+with signals_interrupt(), multiprocessing.get_context("fork").Pool(4) as pool:
+    print(sum(pool.map(abs, range(-100, 0))))
+"""
+
+
+@pytest.mark.slow
+def test_pools_of_other_libraries_end_their_forked_workers():
+    """As nnU-Net's planner does in ``nnunet_fair plans install``: it forks a pool and terminates it."""
+    for _ in range(5):
+        result = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "5050\n", "")
+
+
 PARENT = """
 import os, sys, time
 from pathlib import Path
