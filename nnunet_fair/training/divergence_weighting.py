@@ -25,7 +25,7 @@ from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.finder import Refresh
 from nnunet_fair.training.losses import CaseWeightedLoss, case_weighted
 from nnunet_fair.training.method import ON_LOSS, FairMethod
-from nnunet_fair.training.present_classes import present_classes
+from nnunet_fair.training.present_classes import foreground_names, present_classes
 from nnunet_fair.training.session import FairSession, chosen_attributes, read_metadata
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
@@ -230,7 +230,7 @@ class DivergenceWeighting(_Host):
             folder,
             metadata,
             file_ending=self.dataset_json["file_ending"],
-            score_class=self.fair_config.score_class,
+            class_names=foreground_names(self.dataset_json["labels"], self.label_manager),
         )
         self.print_to_log_file(f"nnunet-fair: subgroups of the validation: {folder / VALIDATION_TABLE}")
 

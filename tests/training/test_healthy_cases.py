@@ -10,7 +10,7 @@ import pytest
 from nnunet_fair.errors import UserError
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.method import ON_SAMPLING, PUBLISHED, FairMethod
-from nnunet_fair.training.present_classes import present_classes
+from nnunet_fair.training.present_classes import foreground_names, present_classes
 from nnunet_fair.training.session import FairSession
 
 IDS = [f"P{i:03d}" for i in range(80)]
@@ -154,6 +154,8 @@ def test_what_a_reference_contains_is_read_from_the_properties(tiny_dataset, kin
     write_pickle(properties, path)
     found = present_classes((dataset, dataset), manager)
     assert list(found.index) == sorted(made.case_ids)
+    names = {"plain": ["tumor"], "classes": ["edema", "tumor"], "ignore": ["edema", "tumor"]}
+    assert foreground_names(made.dataset_json["labels"], manager) == names.get(kind, ["whole", "core"])
     assert found.loc["CASE_000"].tolist() == expected
     assert found.loc["CASE_001"].tolist() == [*expected[:-1], False]
     del properties["class_locations"][keys[-1]]
