@@ -113,8 +113,11 @@ class DivergenceWeighting(_Host):
                 "nnunet-fair: fold all trains and validates on the same cases; divergences and validation scores are "
                 "those of training cases"
             )
+        if self.fair_config.warmup(self.num_epochs) >= self.num_epochs:
+            self.print_to_log_file(
+                f"nnunet-fair: the warm-up is as long as the training ({self.num_epochs} epochs): no weight will act"
+            )
         with _in_one_sentence():
-            self._check_length()
             self.fair_session = self.session_class(
                 config=self.fair_config,
                 method=self.fair_method,
@@ -130,19 +133,6 @@ class DivergenceWeighting(_Host):
         if self.fair_method.on_sampling:
             dataset_tr.identifiers = self.fair_session.identifiers
         return dataset_tr, dataset_val
-
-    def _check_length(self) -> None:
-        """Refuse a warm-up that leaves no epoch to train with weights.
-
-        Raises:
-            UserError: it does.
-        """
-        warmup = self.fair_config.warmup_epochs
-        if warmup is not None and warmup >= self.num_epochs:
-            raise UserError(
-                f'setting "warmup_epochs" is {warmup}, but the training has {self.num_epochs} epochs, so that no '
-                'weight would ever act; lower it, or set "strength": 0 to train without weights'
-            )
 
     def train_step(self, batch: dict) -> dict:
         """As nnU-Net's, with the weights of the batch's cases, which are scored on the way."""

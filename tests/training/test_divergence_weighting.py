@@ -405,13 +405,18 @@ def test_an_unknown_setting_stops_before_the_network_is_built(tiny_dataset):
     [
         ({"attributes": ["bmi"]}, "names 'bmi', which fair_cases.csv lacks"),
         ({"score_class": 1}, '"score_class" is 1, but the dataset has 1 foreground'),
-        ({"warmup_epochs": 1000}, '"warmup_epochs" is 1000, but the training has 1000 epochs'),
     ],
-    ids=["attribute", "class", "warm-up"],
+    ids=["attribute", "class"],
 )
 def test_settings_the_dataset_cannot_meet(tiny_dataset, settings, message):
     with pytest.raises(SystemExit, match=message):
         tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=settings).on_train_start()
+
+
+def test_a_warm_up_as_long_as_the_training_is_said(tiny_dataset):
+    trainer = run(tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "warmup_epochs": 2}), 2)
+    assert set(trainer.fair_session.weights.values) == {1.0}
+    assert "warm-up is as long as the training (2 epochs)" in Path(trainer.log_file).read_text()
 
 
 def test_metadata_of_other_patients_is_refused(tiny_dataset):
