@@ -8,12 +8,12 @@ in another: they are matched case-insensitively, and a case's ID is its folder's
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.masks.endings import case_and_channel
 
 FILE_ENDING = ".nii.gz"
 IMAGES = "images"
@@ -22,8 +22,6 @@ PATIENT_INFO = "patient_info_files"
 TABLE_STEM = "clinical_and_imaging_info"
 TABLE_SUFFIXES = (".xlsx", ".csv", ".tsv", ".json")
 SPLIT_FILE = "train_test_splits.csv"
-
-_PHASE = re.compile(r"_(\d{4})" + re.escape(FILE_ENDING) + "$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -120,10 +118,10 @@ def _phases(folder: Path) -> tuple[dict[int, Path], list[str]]:
     phases: dict[int, Path] = {}
     conflicts = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        match = _PHASE.search(entry.name)
-        if match is None or entry.name.startswith(".") or not entry.is_file():
+        found = case_and_channel(entry.name) if entry.name.lower().endswith(FILE_ENDING) else None
+        if found is None or not entry.is_file():
             continue
-        phase = int(match.group(1))
+        phase = found[1]
         if phase in phases:
             conflicts.append(f"two files for phase {phase}: {phases[phase].name} and {entry.name}")
         else:

@@ -87,7 +87,7 @@ def read_mask(path: str | Path) -> Mask:
             f"{path} has {n_channels} channels where a label image has one; save the labels as single-channel integers"
         )
     array = _whole_numbers(loaded.array, path)
-    is_stored = array is loaded.array or loaded.reader != SIMPLE_ITK
+    is_stored = array is loaded.array or loaded.stored_as_integers
     return Mask(
         array[None] if n_dims == 2 else array, loaded.grid, loaded.reader, is_stored, loaded.image, loaded.properties
     )
@@ -153,7 +153,10 @@ def to_itk(array: np.ndarray, grid: Grid) -> sitk.Image:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What a reader gave: voxels of shape (slices, rows, columns) or (rows, columns), colour channels last."""
+    """What a reader gave: voxels of shape (slices, rows, columns) or (rows, columns), colour channels last.
+
+    nnU-Net's readers give floating-point numbers, whatever the file holds: ``stored_as_integers`` tells.
+    """
 
     array: np.ndarray
     grid: Grid
@@ -161,6 +164,7 @@ class _Loaded:
     n_channels: int
     image: sitk.Image | None = None
     properties: dict[str, Any] | None = None
+    stored_as_integers: bool = False
 
 
 def _load(path: Path, *, is_label: bool) -> _Loaded:
@@ -202,11 +206,14 @@ def _with_itk(path: Path) -> _Loaded:
 
 def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
     """Read with one of nnU-Net's other readers."""
+    stored_as_integers = True  # pictures and TIFF files; nnU-Net writes no others
     if name == NIBABEL:
         try:
-            _check_complete(path, nifti_voxels(path).n_bytes)
+            voxels = nifti_voxels(path)
         except DamagedFileError as error:
             raise _NotReadableError(_last_line(error)) from error
+        _check_complete(path, voxels.n_bytes)
+        stored_as_integers = voxels.dtype.kind in "iu"
     elif not picture_is_complete(path):
         raise CaseProblemError(f"{path} is cut short: its last part is missing")
     reader = nnunet_reader(name)
@@ -224,7 +231,7 @@ def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
         grid = Grid(size, steps, (0.0,) * n_dims, tuple(np.eye(n_dims).ravel().tolist()))
     planes = array[:, 0] if len(grid.size) == 2 else array
     values = planes[0] if n_channels == 1 else np.moveaxis(planes, 0, -1)
-    return _Loaded(values, grid, name, n_channels, None, properties)
+    return _Loaded(values, grid, name, n_channels, None, properties, stored_as_integers)
 
 
 def _check_complete(path: Path, n_bytes: int) -> None:

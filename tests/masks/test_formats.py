@@ -16,6 +16,7 @@ from PIL import Image
 
 from nnunet_fair.masks.endings import file_ending
 from nnunet_fair.masks.grid import displacement
+from nnunet_fair.masks.paired_masks import read_masks
 from nnunet_fair.masks.reading import CaseProblemError, read_mask, read_picture
 from nnunet_fair.masks.writing import Patch, copy_mask, write_mask
 
@@ -180,6 +181,36 @@ def test_pictures_of_every_kind(tmp_path):
     (tmp_path / "v_0000.json").rename(tmp_path / "v.json")
     array, grid = read_picture(tmp_path / "v_0000.tif")
     assert np.array_equal(array, VOLUME) and grid.spacing == (0.7, 0.8, 2.0)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_plane_in_a_nifti_file_is_two_dimensional(tmp_path, ending):
+    image = sitk.GetImageFromArray(PLANE)
+    image.SetSpacing((0.7, 0.8))
+    sitk.WriteImage(image, str(tmp_path / f"a{ending}"))
+    mask = read_mask(tmp_path / f"a{ending}")
+    assert mask.array.shape == (1, *PLANE.shape) and np.array_equal(mask.values, PLANE)
+    assert mask.grid.size == (20, 16) and mask.spacing == pytest.approx((1.0, 0.8, 0.7))
+
+
+@pytest.mark.parametrize(("dtype", "as_stored"), [(np.uint8, True), (np.float32, False)])
+def test_whole_numbers_stored_as_floats_are_written_as_integers(tmp_path, dtype, as_stored):
+    write_skewed(tmp_path / "a.nii.gz", VOLUME.astype(dtype))
+    mask = read_mask(tmp_path / "a.nii.gz")
+    assert mask.as_stored is as_stored and mask.array.dtype == np.uint8
+    write_mask(mask, tmp_path / "b.nii.gz")
+    assert nibabel.load(tmp_path / "b.nii.gz").get_data_dtype() == np.uint8
+
+
+def test_skewed_masks_of_two_grids_are_resampled(tmp_path):
+    reference = write_skewed(tmp_path / "r.nii.gz")
+    moved = SKEWED.copy()
+    moved[:3, 3] = SKEWED[:3, :3] @ [0, 2, 0]  # the same voxels, two rows less
+    nibabel.save(nibabel.Nifti1Image(VOLUME[:, 2:].T, moved), tmp_path / "p.nii.gz")
+    with pytest.raises(CaseProblemError, match="has size 20×14×8 where the reference has 20×16×8"):
+        read_masks(reference, tmp_path / "p.nii.gz", labels=(1,))
+    expected, found, _ = read_masks(reference, tmp_path / "p.nii.gz", labels=(1,), resample=True)
+    assert np.array_equal(expected, found) and expected.sum() == (VOLUME == 1).sum()
 
 
 @pytest.mark.slow

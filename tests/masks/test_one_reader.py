@@ -13,6 +13,7 @@ from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import score_cases
 from nnunet_fair.masks.endings import FILE_ENDINGS, PLANAR_ENDINGS, list_masks
 from nnunet_fair.masks.pairing import pair_cases
+from nnunet_fair.sharing.secrets import collect_secrets
 
 N_CASES = 12
 
@@ -100,3 +101,15 @@ def test_every_ending_is_scored_and_post_processed(folders, ending):
     assert len(cases) == N_CASES and (cases["dsc"] == 1).all()
     assert main(["postprocess", "-i", str(root / "pred"), "-o", str(root / "post"), "--largest"]) == 0
     assert len(list((root / "post").glob(f"CASE_*{ending}"))) == N_CASES
+
+
+@pytest.mark.parametrize("ending", [".gipl", ".tiff", ".TIF"])
+def test_the_privacy_search_of_export_knows_cases_of_every_ending(tmp_path, monkeypatch, ending):
+    dataset = tmp_path / "raw" / "Dataset007_A"
+    for part, name in (("labelsTr", "SECRET_0001"), ("imagesTr", "SECRET_0002_0000"), ("imagesTs", "SECRET_0003_0001")):
+        (dataset / part).mkdir(parents=True)
+        (dataset / part / f"{name}{ending}").touch()
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+    monkeypatch.delenv("nnUNet_preprocessed", raising=False)
+    found = collect_secrets("Dataset007_A", tmp_path)
+    assert {"SECRET_0001", "SECRET_0002", "SECRET_0003"} <= set(found.case_ids)
