@@ -19,7 +19,7 @@ from nnunet_fair.dataset_conversion.layout import FILE_ENDING
 from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE, RECIPE_KEY, RecipeSettings
 from nnunet_fair.dataset_conversion.splits import same_cases
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import remove_leftovers, replace_folder, write_json
+from nnunet_fair.files import read_json, remove_leftovers, replace_folder, write_json
 from nnunet_fair.masks.breast_boxes import BOXES_FILE, boxes_document
 from nnunet_fair.masks.endings import case_and_channel, case_id_of
 from nnunet_fair.metadata.fair_cases import write_fair_cases
@@ -192,7 +192,7 @@ def write_folds(dataset_name: str, groups: pd.DataFrame, *, n_folds: int, seed: 
     if path.is_file() and not overwrite:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if same_cases(found, groups.index):
             return Folds(path, False, fold_balance(groups, found))
@@ -219,7 +219,11 @@ def _refuse_taken_number(name: str) -> None:
 
 def _read_identity(folder: Path) -> dict[str, Any] | None:
     path = folder / IDENTITY_FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return (
+        read_json(path, remedy=f"without it nobody knows what {folder} is: move the folder away")
+        if path.is_file()
+        else None
+    )
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

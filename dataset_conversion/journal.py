@@ -37,12 +37,12 @@ def read_journal(folder: Path) -> dict[str, tuple[str, CaseResult]]:
     entries: dict[str, tuple[str, CaseResult]] = {}
     if not path.is_file():
         return entries
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
             result = _result_from_json(entry["result"])
             entries[result.case_id] = (entry["key"], result)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return entries
 

@@ -11,7 +11,6 @@ called ``noNorm``, which makes nnU-Net leave them alone.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.settings_record import check_choice, check_number, is_integer, read_record, wrong_setting
 
 if TYPE_CHECKING:
@@ -123,9 +123,9 @@ def read_recipe(folder: str | os.PathLike) -> RecipeSettings:
     """
     path = Path(folder) / RECIPE_FILE
     if path.is_file():
-        return settings_from_json(json.loads(path.read_text(encoding="utf-8")), where=f"the recipe in {path}")
+        return settings_from_json(read_json(path), where=f"the recipe in {path}")
     dataset_json = Path(folder) / "dataset.json"
-    content = json.loads(dataset_json.read_text(encoding="utf-8")) if dataset_json.is_file() else {}
+    content = read_json(dataset_json) if dataset_json.is_file() else {}
     if RECIPE_KEY not in content:
         raise UserError(
             f"{folder} records no recipe (looked for {RECIPE_FILE} and for {RECIPE_KEY!r} in dataset.json); "

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_fair.errors import UserError
 from nnunet_fair.processes import is_running, machine, start_of
 
 if TYPE_CHECKING:
@@ -195,6 +196,30 @@ def write_text(text: str, path: str | os.PathLike, *, durable: bool = False) -> 
 def write_json(content: Any, path: str | os.PathLike, *, durable: bool = False) -> None:
     """Write ``content`` to ``path`` as indented JSON, atomically; NaN and infinity are refused (not valid JSON)."""
     write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", path, durable=durable)
+
+
+def read_json(path: str | os.PathLike, *, kind: type = dict, remedy: str = "restore it or make it again") -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        kind: what it has to hold: ``dict`` or ``list``.
+        remedy: what to do where it cannot be read.
+
+    Raises:
+        UserError: it is no JSON, holds something else, or is nested too deeply.
+        OSError: it cannot be opened.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise UserError(f"{path} is not valid JSON (nested too deeply); {remedy}") from error
+    except ValueError as error:  # no UTF-8, no JSON, a number of thousands of digits
+        raise UserError(f"{path} is not valid JSON ({error}); {remedy}") from error
+    if not isinstance(content, kind):
+        expected = "an object" if kind is dict else "a list"
+        raise UserError(f"{path} does not hold {expected}, but {type(content).__name__}; {remedy}")
+    return content
 
 
 def write_csv(frame: pd.DataFrame, path: str | os.PathLike) -> None:

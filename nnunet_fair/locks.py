@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import remove_leftovers, temporary_name
 from nnunet_fair.processes import is_running, start_of
 
 _LOCK = "nnunet_fair-lock"
@@ -55,7 +56,8 @@ def _lock_file(folder: Path) -> Path:
 def _take(path: Path, folder: Path) -> None:
     """Make the lock file, after that of a process that is gone was removed."""
     me = {"process": os.getpid(), "start": start_of(os.getpid()), "machine": platform.node(), "since": _now()}
-    own = path.with_name(f"{path.name}.{os.getpid()}")
+    remove_leftovers(path.parent, path.name)
+    own = temporary_name(path)
     own.write_text(json.dumps(me), encoding="utf-8")
     try:
         for _ in range(_ATTEMPTS):
@@ -82,7 +84,8 @@ def _take(path: Path, folder: Path) -> None:
 
 def _move_away(path: Path, owner: dict | None) -> None:
     """Remove the lock of a process that is gone, and not one that another run took in its place meanwhile."""
-    stale = path.with_name(f"{path.name}.{os.getpid()}-stale")
+    stale = temporary_name(path)
+    stale = stale.with_name(f"{stale.name}2")
     try:
         path.rename(stale)
     except FileNotFoundError:

@@ -60,6 +60,8 @@ def read_record(record: type[Record], content: Any, *, where: str, defaults: Map
         return record(**values)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:  # a value of another kind altogether
+        raise UserError(f"{where}: a setting has a value of another kind than expected ({error})") from error
 
 
 def _as_tuples(value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.masks.endings import list_masks
 from nnunet_fair.masks.pairing import CasePair, Pairing
 from nnunet_fair.paths import preprocessed_folder, raw_folder
@@ -102,6 +102,6 @@ def _splits(path: Path) -> list[list[str]]:
     if not path.is_file():
         return []
     try:
-        return [list(fold["val"]) for fold in json.loads(path.read_text(encoding="utf-8"))]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        return [list(fold["val"]) for fold in read_json(path, kind=list)]
+    except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no list of folds with 'train' and 'val' ({error})") from error

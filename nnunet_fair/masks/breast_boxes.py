@@ -8,13 +8,13 @@ which ``nnunet_fair convert`` writes, keeps the same indices.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.masks.boxes import Box, BoxError
 
 BOXES_FILE = "breast_boxes.json"
@@ -77,7 +77,7 @@ def read_boxes(path: str | os.PathLike) -> Boxes:
     if not path.is_file():
         raise UserError(f"no boxes at {path}; `boxes` takes {BOXES_FILE} or a folder of patient_info_files")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
         entries = dict(content["boxes"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -124,14 +124,16 @@ def read_box(path: str | os.PathLike) -> Box:
     """
     name = Path(path).name
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = read_json(path)
         coordinates = (content.get("primary_lesion") or {}).get("breast_coordinates")
         if not coordinates:
             raise NoBoxError(f"{name} has no primary_lesion.breast_coordinates")
         return _as_box([(coordinates[f"{axis}_min"], coordinates[f"{axis}_max"]) for axis in "xyz"])
     except KeyError as error:
         raise BoxError(f"the breast_coordinates in {name} lack {error}; expected x, y, z, min and max") from error
-    except (OSError, ValueError, OverflowError, TypeError, AttributeError) as error:
+    except NoBoxError:
+        raise
+    except (UserError, OSError, ValueError, OverflowError, TypeError, AttributeError) as error:
         raise BoxError(f"{name} cannot be read ({error})") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.masks.endings import case_and_channel, case_id_of
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name
 
@@ -68,11 +68,8 @@ def find_cases(dataset: str | int) -> DatasetCases:
 
 
 def _read_dataset_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get("file_ending"), str):
+    content = read_json(path)
+    if not isinstance(content.get("file_ending"), str):
         raise UserError(f"{path} has no file_ending, such as .nii.gz; nnU-Net needs it as well")
     return content
 

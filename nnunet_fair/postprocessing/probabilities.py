@@ -7,7 +7,6 @@ RAS first, whose turn is undone here.
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.masks.grid import Grid, grid_of, set_grid
 from nnunet_fair.masks.readers import turns_to_ras
 from nnunet_fair.masks.reading import Mask, to_itk
@@ -55,9 +55,9 @@ def read_label_set(folder: str | os.PathLike) -> LabelSet | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
         return label_set_from_dataset(content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"the labels in {path} cannot be read ({error!r})") from error
 
 

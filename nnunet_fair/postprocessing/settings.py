@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.settings_record import (
     check_bool,
     check_choice,
@@ -120,11 +120,9 @@ def read_settings(path: str | os.PathLike) -> PostprocessingSettings:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except OSError as error:
         raise UserError(f"no post-processing settings at {path} ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error})") from error
     return settings_from_dict(content, path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from nnunet_fair.dataset_conversion.crop import CROPS_FILE
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.masks.boxes import Box, as_slices
 from nnunet_fair.masks.grid import SAME_GRID, Grid, displacement, size_text
 from nnunet_fair.masks.reading import Mask
@@ -69,8 +69,8 @@ def read_crops(path: str | os.PathLike) -> dict[str, Crop]:
     if not path.is_file():
         raise UserError(f"no crops at {path}; `uncrop` takes the {CROPS_FILE} of the converted dataset")
     try:
-        return crops_from_records(json.loads(path.read_text(encoding="utf-8-sig"))["cases"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return crops_from_records(read_json(path)["cases"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path} is not a {CROPS_FILE} of nnunet_fair convert ({error!r})") from error
 
 

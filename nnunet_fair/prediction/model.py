@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings, read_recipe
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, PostprocessingSettings, read_settings
 from nnunet_fair.prediction.options import CHECKPOINT
 
@@ -99,8 +99,8 @@ def open_model(
     content = {}
     for name in ("dataset.json", "plans.json"):
         try:
-            content[name] = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content[name] = read_json(folder / name, remedy="the model is incomplete: copy it again")
+        except OSError as error:
             raise UserError(f"{folder / name} cannot be read ({error}); the model is incomplete") from error
     there = sorted(path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
     numbered = [int(fold) for fold in there if fold.isdecimal()]
@@ -112,7 +112,8 @@ def open_model(
             f"{' '.join(there) or 'none'} (choose with `folds`)"
         )
     model = TrainedModel(folder, asked, checkpoint, content["dataset.json"], content["plans.json"])
-    if model.configuration not in model.plans.get("configurations", {}):
+    configurations = model.plans.get("configurations")
+    if not isinstance(configurations, dict) or not isinstance(configurations.get(model.configuration), dict):
         raise UserError(f"{folder / 'plans.json'} has no configuration {model.configuration!r}")
     return model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import pandas as pd
 
 from nnunet_fair.dataset_conversion.layout import IMAGES
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import staging_folder, write_csv, write_json
+from nnunet_fair.files import read_json, staging_folder, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.endings import case_id_of
 from nnunet_fair.masks.reading import read_mask
@@ -151,7 +150,7 @@ def _open_raw(
         if any(case_id_of(file) for file in folder.iterdir()):
             raise UserError(f"{folder} holds masks that were not made by nnunet_fair predict; give another folder")
         write_json(record, path)
-    elif json.loads(path.read_text(encoding="utf-8")) != record:
+    elif read_json(path, remedy="give another folder") != record:
         raise UserError(
             f"{folder} holds predictions of another model or other options ({RAW_RECORD}); give another folder"
         )

@@ -45,7 +45,7 @@ def read_cross_validation(model: TrainedModel) -> CrossValidation:
             continue
         try:
             scores = validation_scores(path, model.dataset["file_ending"]).to_dict()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise UserError(f"{path} cannot be read ({error!r}); validate again with nnUNetv2_train … --val") from error
         twice = sorted(dsc.keys() & scores.keys())
         if twice:

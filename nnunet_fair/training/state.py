@@ -98,7 +98,7 @@ def load_state(folder: Path, epoch: int) -> FairState | None:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.pop("version", None) == VERSION and content.get("epoch") == epoch:
                 return _checked(FairState(**content))
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -106,10 +107,10 @@ def read_case_rows(path: Path) -> pd.DataFrame:
     """
     again = "it is written by nnunet_fair evaluate; evaluate again"
     try:
-        frame = pd.read_csv(
-            path, dtype=str, keep_default_na=False, na_values=[""], on_bad_lines="error", index_col=False
-        )
-    except (ValueError, pd.errors.ParserError, csv.Error) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than there are columns
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], index_col=False)
+    except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a table ({error}); {again}") from error
     if "case_id" not in frame.columns:
         raise UserError(f"{path} has no column 'case_id'; it is written by nnunet_fair evaluate")
