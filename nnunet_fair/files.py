@@ -218,7 +218,7 @@ def read_json(path: str | os.PathLike, *, kind: type = dict, remedy: str = "rest
         raise UserError(f"{path} is not valid JSON ({error}); {remedy}") from error
     if not isinstance(content, kind):
         expected = "an object" if kind is dict else "a list"
-        raise UserError(f"{path} does not hold {expected}, but {type(content).__name__}; {remedy}")
+        raise UserError(f"{path} is not {expected} in JSON, but {type(content).__name__}; {remedy}")
     return content
 
 
