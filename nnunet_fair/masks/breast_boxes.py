@@ -79,7 +79,7 @@ def read_boxes(path: str | os.PathLike) -> Boxes:
     try:
         content = read_json(path)
         entries = dict(content["boxes"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (UserError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f'{path} is not a boxes file (expected {{"boxes": {{"CASE": [[z0, z1], [y0, y1], [x0, x1]]}}}}): {error!r}'
         ) from error

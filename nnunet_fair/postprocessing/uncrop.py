@@ -70,7 +70,7 @@ def read_crops(path: str | os.PathLike) -> dict[str, Crop]:
         raise UserError(f"no crops at {path}; `uncrop` takes the {CROPS_FILE} of the converted dataset")
     try:
         return crops_from_records(read_json(path)["cases"])
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (UserError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path} is not a {CROPS_FILE} of nnunet_fair convert ({error!r})") from error
 
 
