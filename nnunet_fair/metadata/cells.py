@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import math
 import numbers
 import re
@@ -78,7 +79,8 @@ def clean_cell(value: Any) -> Any:
 
 def clean_text(text: str) -> str:
     """Text in Unicode's composed form with single blanks, none around it."""
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+    single = " ".join(text.split())
+    return single if single.isascii() else unicodedata.normalize("NFC", single)
 
 
 def is_missing(value: Any) -> bool:
@@ -103,7 +105,8 @@ class MissingWords:
     def __contains__(self, value: Any) -> bool:
         """Whether a clean cell is such a word."""
         if isinstance(value, str):
-            return value in self._exact or value.casefold() in self._folded or plain_number(value) in self._numbers
+            is_word = value in self._exact or value.casefold() in self._folded
+            return is_word or (bool(self._numbers) and plain_number(value) in self._numbers)
         return not isinstance(value, UnreadableCell) and value in self._numbers
 
 
@@ -143,6 +146,7 @@ def as_number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def plain_number(text: str) -> int | float | None:
     """The number that a text is, whole numbers exactly; None for other text and for codes such as ``007``."""
     text = text.strip()

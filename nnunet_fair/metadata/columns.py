@@ -107,8 +107,11 @@ def _one_spelling(name: str, values: list[Any], written: list[Any]) -> tuple[lis
     """Each value in its most frequent spelling: ``F`` and ``f``, ``1``, ``1.0`` and ``01`` are one value."""
     spellings: dict[Any, Counter[str]] = {}
     keys: list[tuple[str, str] | None] = []
+    known: dict[Any, tuple[str, str]] = {}  # 1 and 1.0 share an entry, and have one key
     for value, text in zip(values, written, strict=True):
-        key = None if is_missing(value) or isinstance(value, UnreadableCell) else same_value(value)
+        key = None
+        if not is_missing(value) and not isinstance(value, UnreadableCell):
+            key = known.get(value) or known.setdefault(value, same_value(value))
         keys.append(key)
         if key is not None:
             spellings.setdefault(key, Counter())[text if isinstance(text, str) else text_value(text)] += 1

@@ -86,11 +86,13 @@ def read_workbook(
     for number, cells in rows:
         cells += [None] * (width - len(cells))
         for column, value in enumerate(cells):
+            if not ((number, column + 1) in content.without_value or isinstance(value, _ExcelError)):
+                continue
             place = f"{where}: row {number}, column {names[column] or get_column_letter(column + 1)!r}"
             if (number, column + 1) in content.without_value:
                 reason = "a formula without a value; open the workbook in Excel or LibreOffice, save it, and try again"
                 cells[column] = UnreadableCell(place, reason)
-            elif isinstance(value, _ExcelError):
+            else:
                 cells[column] = UnreadableCell(place, f"Excel's error {value.text}; mend the cell or empty it")
     _mark_mixed_dates(rows, names, where, missing)
     return RawTable(where, tuple(names), rows, [*notes, *titles_note(numbered, header), *merged_notes])
