@@ -46,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="case metadata: fair_cases.csv or a raw table (.csv, .tsv, .xlsx, .json)",
     )
     files.add_argument("-o", type=Path, metavar="OUT", help="folder to write to")
+    files.add_argument(
+        "--dataset-json",
+        type=Path,
+        metavar="FILE",
+        help="declares the classes, regions and the ignore label (default: dataset.json of the model, or beside the "
+        "predictions or the folder of the labels)",
+    )
     parser.add_argument(
         "--task",
         choices=("segmentation", "pcr"),
@@ -95,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_fair.evaluation.metrics.parts import PARTS, merge_parts, score_part
 
     pairing = crossval_cases(args) if args.crossval else paired_cases(args)
-    scoring = scoring_options(args)
+    scoring = scoring_options(args, dataset_json(args))
     if (args.num_parts is None) != (args.part_id is None):
         raise UserError("-num_parts and -part_id belong together; to put scored parts together give --merge alone")
     if args.num_parts is not None:
@@ -123,6 +130,19 @@ def run(args: argparse.Namespace) -> int:
     if args.merge and args.anonymise:
         print(f"note: the files in {args.o / PARTS} keep the case IDs; do not share that folder")
     return print_summary(result, pairing, args)
+
+
+def dataset_json(args: argparse.Namespace) -> Path | None:
+    """The ``dataset.json`` that declares the classes: as given, of the model, or beside the predictions or labels."""
+    from nnunet_fair.masks.label_classes import find_dataset_json
+
+    if args.dataset_json is not None:
+        return args.dataset_json
+    if args.crossval:
+        from nnunet_fair.paths import find_model, raw_folder
+
+        return find_dataset_json([find_model(args.d, args.tr, args.p, args.c), raw_folder(args.d)])
+    return find_dataset_json([args.pred, args.ref.parent])
 
 
 def paired_cases(args: argparse.Namespace) -> Pairing:
@@ -196,6 +216,9 @@ def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) 
             f"  {name}: fairness {number(entry.fairness, 4)}, gap in DSC {number(entry.gap_dsc, 4)}, "
             f"in NormHD {number(entry.gap_norm_hd, 4)}, {entry.n_groups} groups"
         )
+    for name, found in result.classes.items():
+        whole = found.subgroups.iloc[0]
+        print(f"  {name}: mean DSC {number(whole['mean_dsc'], 4)} ({whole['n']} cases)")
     for sentence in result.warnings:
         print(f"note: {sentence}")
     for cases, what in ((pairing.missing, "without a prediction"), (pairing.extra, "predicted without a reference")):

@@ -183,13 +183,26 @@ def check_ranges(args: argparse.Namespace) -> None:
             raise UserError(f"{flag} takes a value {limits}, found {value:g}")
 
 
-def scoring_options(args: argparse.Namespace) -> ScoringOptions:
-    """The scoring options the arguments name."""
+def scoring_options(args: argparse.Namespace, dataset_json: Path | None = None) -> ScoringOptions:
+    """The scoring options the arguments name.
+
+    Args:
+        args: the arguments.
+        dataset_json: declares the classes to score one by one; ``--labels`` merges them instead.
+    """
+    classes = None
+    if dataset_json is not None and not args.labels:
+        from nnunet_fair.masks.label_classes import read_label_classes
+
+        declared = read_label_classes(dataset_json)
+        classes = None if declared.is_plain else declared
     return ScoringOptions(
         labels=tuple(args.labels) if args.labels else None,
         empty=EmptyMaskPolicy(args.empty),
         tolerance_mm=args.tolerance,
         resample=args.resample,
+        classes=None if classes is None else classes.classes,
+        ignore=None if classes is None else classes.ignore,
     )
 
 

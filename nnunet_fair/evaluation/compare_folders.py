@@ -16,7 +16,7 @@ from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.parts import read_case_rows
-from nnunet_fair.evaluation.metrics.score_cases import score_cases
+from nnunet_fair.evaluation.metrics.score_cases import CLASS, score_cases
 from nnunet_fair.evaluation.outputs import (
     CASES,
     COMPARISON,
@@ -91,6 +91,8 @@ def read_cases(path: Path) -> pd.DataFrame:
         UserError: it lacks a column the comparison needs.
     """
     frame = read_case_rows(path)
+    if CLASS in frame.columns:
+        raise UserError(f"{path} has several classes; compare evaluations of one foreground, see `labels`")
     absent = [name for name in ("dsc", "norm_hd") if name not in frame.columns]
     if absent:
         raise UserError(f"{path} has no column {absent[0]!r}; it is written by nnunet_fair evaluate")

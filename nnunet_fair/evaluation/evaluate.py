@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -30,9 +30,16 @@ from nnunet_fair.evaluation.reports.page import Picture
 from nnunet_fair.evaluation.reports.training_records import read_training_records
 from nnunet_fair.evaluation.scores.analysis import Analysis, analyse, scores_document
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.evaluation.scores.classes import (
+    MEAN,
+    class_tables,
+    corrected_over_classes,
+    mean_of_classes,
+    stacked,
+)
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.table_options import TableOptions
-from nnunet_fair.files import plain, write_csv, write_json, write_text
+from nnunet_fair.files import plain, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
 
@@ -78,31 +85,49 @@ def evaluate(
         if cases is None:
             cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
         cases = with_folds(cases, pairing.pairs)
+        tables = class_tables(cases) if scoring.classes is not None else {}
+        if tables:
+            cases = mean_of_classes(tables)
         if not cases["dsc"].notna().any():
             reason = cases["problem"].iloc[0] or "every case has two empty masks and the policy excludes them"
             raise UserError(f"none of the {len(cases)} cases could be scored; the first: {reason}")
         names = {pair.case_id: pair.case_id for pair in pairing.pairs}
         if report.anonymise:
             names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
+            tables = {name: table.rename(index=names).reindex(cases.index) for name, table in tables.items()}
+            tables = {name: table.assign(problem=cases["problem"]) for name, table in tables.items()}
             analysis = without_combinations(analysis)
-        result = analyse(cases, groups, analysis, policy=scoring.empty)
+        results = {MEAN: cases, **tables} if tables else {"": cases}
+        analyses = {name: analyse(table, groups, analysis, policy=scoring.empty) for name, table in results.items()}
+        if tables:
+            analyses = {MEAN: analyses[MEAN], **corrected_over_classes({name: analyses[name] for name in tables})}
         if report.anonymise:
-            result = publishable_tables(result)
+            analyses = {name: publishable_tables(found) for name, found in analyses.items()}
+        classes = {name: analyses[name] for name in tables}
+        result = replace(next(iter(analyses.values())), classes=classes)
         settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
         document = scores_document(
             result,
             settings={key: value for key, value in settings.items() if key != "empty"},
             missing_predictions=[names[case] for case in pairing.missing if case in names],
             extra_predictions=len(pairing.extra) if report.anonymise else list(pairing.extra),
+            **({"classes": {name: scores_document(found) for name, found in classes.items()}} if classes else {}),
         )
         # A row with a case's groups describes a patient, under whatever name.
-        rows = cases.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(cases, groups)
-        write_csv(rows, output / CASES)
-        write_csv(result.subgroups, output / SUBGROUPS)
-        write_optional_table(result.false_positives, output / FALSE_POSITIVES)
+        rows = {
+            name: table.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(table, groups)
+            for name, table in (tables or results).items()
+        }
+        written_tables = (
+            (rows, CASES),
+            ({name: found.subgroups for name, found in analyses.items()}, SUBGROUPS),
+            ({name: found.false_positives for name, found in (classes or analyses).items()}, FALSE_POSITIVES),
+        )
+        for by_class, name in written_tables:
+            write_optional_table(stacked(by_class) if tables else by_class[""], output / name)
         write_json(document, output / SCORES)
         # The tables are there before anything is drawn.
-        pictures = draw_overlays(pairing.pairs, worth_drawing(result), report, scoring, names=names)
+        pictures = draw_overlays(pairing.pairs, worth_drawing(result), report, as_one_foreground(scoring), names=names)
         page = evaluation_report(
             result,
             title=report.title,
@@ -119,6 +144,11 @@ def worth_drawing(analysis: Analysis) -> pd.DataFrame:
     """The scored cases without those where there was nothing to find and nothing was found."""
     cases = analysis.cohort.cases
     return cases[analysis.cohort.present | (cases["volume_prediction_mm3"] > 0).to_numpy()]
+
+
+def as_one_foreground(scoring: ScoringOptions) -> ScoringOptions:
+    """The options with all classes as one foreground, as the pictures draw them."""
+    return replace(scoring, labels=scoring.foreground, classes=None, ignore=None)
 
 
 def with_folds(cases: pd.DataFrame, pairs: Sequence[CasePair]) -> pd.DataFrame:

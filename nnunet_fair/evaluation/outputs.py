@@ -17,9 +17,9 @@ CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", 
 FALSE_POSITIVES = "false_positives.csv"
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 _BEGINNINGS = {
-    CASES: ("case_id,dsc", "case_id,pcr,prediction"),
-    SUBGROUPS: ("subgroup,attributes,", "variable,group,n,"),
-    FALSE_POSITIVES: ("subgroup,attributes,",),
+    CASES: ("case_id,dsc", "class,case_id,dsc", "case_id,pcr,prediction"),
+    SUBGROUPS: ("subgroup,attributes,", "class,subgroup,attributes,", "variable,group,n,"),
+    FALSE_POSITIVES: ("subgroup,attributes,", "class,subgroup,attributes,"),
     LEVELLING: ("variable,", "attribute,"),
 }
 _KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}

@@ -135,11 +135,51 @@ def crop_masks(
     Raises:
         CaseProblemError: unexpected labels.
     """
+    arrays, spacing = _cropped(reference, prediction)
+    reference_mask = _foreground(arrays[0], labels, reference_path)
+    if prediction is None or prediction_path is None:
+        return reference_mask, np.zeros_like(reference_mask), spacing
+    return reference_mask, _foreground(arrays[1], labels, prediction_path), spacing
+
+
+def read_labels(
+    reference_path: Path, prediction_path: Path | None, *, known: frozenset[int], resample: bool = False
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """Read a case's two label arrays, cropped to the box that holds both and one voxel around.
+
+    Args:
+        reference_path: the reference label image.
+        prediction_path: the predicted label image; None for a missing prediction, which is all background.
+        known: the labels that may occur beside the background, 0.
+        resample: see :func:`same_grid`.
+
+    Returns:
+        Reference and prediction, label arrays of one shape (slices, rows, columns) or (rows, columns), and the voxel
+        size in mm along each of their axes.
+
+    Raises:
+        CaseProblemError: a file is unreadable, cut short, of another grid or holds a label that is not known.
+    """
+    reference = read_mask(reference_path)
+    prediction = None
+    if prediction_path is not None:
+        prediction = same_grid(reference, read_mask(prediction_path), prediction_path, resample=resample)
+    arrays, spacing = _cropped(reference, prediction)
+    arrays = [array.copy() for array in arrays]  # a mask's values may be its image's memory, which ends with the image
+    for array, path in zip(arrays, (reference_path, prediction_path), strict=False):
+        other = [value for value in np.unique(array).tolist() if value != 0 and value not in known]
+        if other:
+            raise CaseProblemError(
+                f"{path} holds the value {other[0]:g}, which is no label of the dataset "
+                f"({', '.join(map(str, sorted(known)))})"
+            )
+    return arrays[0], arrays[1] if prediction is not None else np.zeros_like(arrays[0]), spacing
+
+
+def _cropped(reference: Mask, prediction: Mask | None) -> tuple[list[np.ndarray], tuple[float, ...]]:
+    """The arrays of one or two masks in the box that holds both and one voxel around, and the voxel size."""
     spacing = tuple(reversed(reference.grid.spacing))
     arrays = [mask.values for mask in (reference, prediction) if mask is not None]
     # Labels are compared inside the box only: a box of non-zero voxels holds every label there is.
     box = bounding_box(*arrays, margin=1) or tuple(slice(0, 1) for _ in spacing)
-    reference_mask = _foreground(arrays[0][box], labels, reference_path)
-    if prediction is None or prediction_path is None:
-        return reference_mask, np.zeros_like(reference_mask), spacing
-    return reference_mask, _foreground(arrays[1][box], labels, prediction_path), spacing
+    return [array[box] for array in arrays], spacing

@@ -18,9 +18,20 @@ class ScoringOptions:
         empty: what empty masks mean.
         tolerance_mm: tolerance of the surface DSC, in mm.
         resample: resample predictions of another grid instead of refusing them.
+        classes: name and labels of each class to score by itself; None for one foreground, as ``labels`` says.
+        ignore: label of the reference's voxels that count in no metric, where there are classes.
     """
 
     labels: tuple[int, ...] | None = None
     empty: EmptyMaskPolicy = EmptyMaskPolicy.CHALLENGE
     tolerance_mm: float = SURFACE_TOLERANCE_MM
     resample: bool = False
+    classes: tuple[tuple[str, tuple[int, ...]], ...] | None = None
+    ignore: int | None = None
+
+    @property
+    def foreground(self) -> tuple[int, ...] | None:
+        """The labels that together are the foreground: those of all classes, where there are classes."""
+        if self.classes is None:
+            return self.labels
+        return tuple(sorted({label for _, labels in self.classes for label in labels}))

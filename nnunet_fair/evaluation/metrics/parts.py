@@ -15,7 +15,7 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
-from nnunet_fair.evaluation.metrics.score_cases import METRICS, score_cases
+from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS, score_cases
 from nnunet_fair.files import plain, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.pairing import CasePair, Pairing
@@ -117,8 +117,11 @@ def read_case_rows(path: Path) -> pd.DataFrame:
     if frame["case_id"].isna().any():
         raise UserError(f"{path} has rows without a case ID; {again}")
     frame = frame.set_index("case_id")
-    if frame.index.has_duplicates:
-        raise UserError(f"{path}: case {frame.index[frame.index.duplicated()][0]!r} occurs more than once")
+    twice = (
+        frame.set_index(CLASS, append=True).index.duplicated() if CLASS in frame.columns else frame.index.duplicated()
+    )
+    if twice.any():
+        raise UserError(f"{path}: case {frame.index[twice][0]!r} occurs more than once")
     for name in [name for name in METRICS if name in frame.columns]:
         # Python's float reads back what was written to the last bit; the reader's own parser does so in some versions.
         try:

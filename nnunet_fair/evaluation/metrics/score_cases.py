@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, fields
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.case_metrics import CaseMetrics, case_metrics
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
-from nnunet_fair.masks.paired_masks import read_masks
+from nnunet_fair.masks.paired_masks import read_labels, read_masks
 from nnunet_fair.masks.pairing import CasePair
 from nnunet_fair.masks.reading import CaseProblemError
 from nnunet_fair.processes import worker_pool
@@ -24,9 +25,10 @@ NOT_SCORED = "not scored"
 
 METRICS = tuple(field.name for field in fields(CaseMetrics))
 CASE_COLUMNS = ("case_id", *METRICS, "status", "problem")
+CLASS = "class"
 
 
-def score_case(pair: CasePair, options: ScoringOptions) -> dict[str, object]:
+def score_case(pair: CasePair, options: ScoringOptions) -> list[dict[str, object]]:
     """Score one case from its files.
 
     Args:
@@ -34,17 +36,45 @@ def score_case(pair: CasePair, options: ScoringOptions) -> dict[str, object]:
         options: how to score.
 
     Returns:
-        A row with ``CASE_COLUMNS``; without metrics, and with the reason in ``problem``, where it could not be scored.
+        A row with ``CASE_COLUMNS``, one a class where there are classes; without metrics, and with the reason in
+        ``problem``, where it could not be scored.
     """
+    if options.classes is not None:
+        return _score_classes(pair, options.classes, options)
     try:
         reference, prediction, spacing = read_masks(
             pair.reference, pair.prediction, labels=options.labels, resample=options.resample
         )
     except CaseProblemError as problem:
-        return {"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}
+        return [{"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}]
     metrics = case_metrics(reference, prediction, spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
-    status = MISSING_PREDICTION if pair.prediction is None else SCORED
-    return {"case_id": pair.case_id, **asdict(metrics), "status": status}
+    return [{"case_id": pair.case_id, **asdict(metrics), "status": _status(pair)}]
+
+
+def _score_classes(
+    pair: CasePair, classes: Sequence[tuple[str, tuple[int, ...]]], options: ScoringOptions
+) -> list[dict[str, object]]:
+    """One row a class; voxels that the reference ignores are background in both masks."""
+    known = frozenset(options.foreground or ()) | (frozenset() if options.ignore is None else {options.ignore})
+    try:
+        reference, prediction, spacing = read_labels(
+            pair.reference, pair.prediction, known=known, resample=options.resample
+        )
+    except CaseProblemError as problem:
+        failed = {"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}
+        return [{**failed, CLASS: name} for name, _ in classes]
+    annotated = np.ones(reference.shape, bool) if options.ignore is None else reference != options.ignore
+    rows: list[dict[str, object]] = []
+    for name, labels in classes:
+        masks = [np.isin(array, labels) & annotated for array in (reference, prediction)]
+        metrics = case_metrics(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
+        rows.append({"case_id": pair.case_id, CLASS: name, **asdict(metrics), "status": _status(pair)})
+    return rows
+
+
+def _status(pair: CasePair) -> str:
+    """What the metrics of a scored case rest on."""
+    return MISSING_PREDICTION if pair.prediction is None else SCORED
 
 
 def score_cases(
@@ -60,7 +90,8 @@ def score_cases(
 
     Returns:
         Table of shape (n_cases, n_metrics + 2) indexed by case ID, in the order of ``pairs``: the metrics
-        (:class:`CaseMetrics`), ``status`` and ``problem``.
+        (:class:`CaseMetrics`), ``status`` and ``problem``. With classes one row a case and class, and the class's name
+        in a further column, ``class``.
 
     Raises:
         UserError: a process was killed, as the system does when memory runs out.
@@ -78,7 +109,10 @@ def score_cases(
                 "a scoring process was killed, as happens when memory runs out; use fewer than "
                 f"`n_processes` {n_processes}"
             ) from error
-    frame = pd.DataFrame(rows, columns=list(CASE_COLUMNS)).set_index("case_id")
+    columns = list(CASE_COLUMNS)
+    if options.classes is not None:
+        columns.insert(1, CLASS)
+    frame = pd.DataFrame([row for of_case in rows for row in of_case], columns=columns).set_index("case_id")
     frame["problem"] = frame["problem"].astype(object).where(frame["problem"].notna(), "")
     return frame
 

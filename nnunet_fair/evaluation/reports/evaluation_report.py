@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render, svg
 from nnunet_fair.evaluation.reports.training_records import TrainingRecords
 from nnunet_fair.evaluation.scores.analysis import Analysis
+from nnunet_fair.evaluation.scores.classes import stacked, worst_group_of_all_classes
 
 
 def evaluation_report(
@@ -57,6 +58,12 @@ def evaluation_report(
             "figures": evaluation_figures(analysis),
             "overlays": overlays,
             "training": training,
+            "classes": class_rows(analysis.classes),
+            "class_groups": {
+                name: found.subgroups[found.subgroups["kind"] == "group"] for name, found in analysis.classes.items()
+            },
+            "class_figures": class_figures(analysis.classes),
+            "worst_of_classes": worst_group_of_all_classes(analysis.classes) if analysis.classes else None,
             "training_figures": training_figures(training) if training else [],
             "settings": settings,
             "problems": problems,
@@ -113,6 +120,45 @@ def _two_questions(analysis: Analysis) -> list[dict[str, Any]]:
             }
         )
     return entries
+
+
+def class_rows(classes: Mapping[str, Analysis]) -> list[dict[str, Any]]:
+    """One line a class: how many cases hold it, its mean DSC, its worst group, its false positives."""
+    rows = []
+    for name, found in classes.items():
+        whole = found.subgroups.iloc[0]
+        invented = found.false_positives["false_positive_rate"] if len(found.false_positives) else None
+        rows.append(
+            {
+                "name": name,
+                "whole": whole,
+                "worst": worst_group(found),
+                "n_empty": found.n_empty,
+                "false_positive_rate": None if invented is None else float(invented.iloc[0]),
+            }
+        )
+    return rows
+
+
+def class_figures(classes: Mapping[str, Analysis]) -> list[Picture]:
+    """A heat map of divergence by group and class for each attribute that has two groups which may decide."""
+    pictures: list[Picture] = []
+    if not classes:
+        return pictures
+    table = stacked({name: found.subgroups for name, found in classes.items()})
+    groups = table[table["kind"] == "group"]
+    for attribute in groups["attributes"].unique():
+        of_attribute = groups[groups["attributes"] == attribute]
+        if of_attribute.loc[of_attribute["decides"], "subgroup"].nunique() > 1:
+            pictures.append(
+                svg(
+                    figures.class_figure(of_attribute, list(classes)),
+                    f"Heat map of the divergence of the mean DSC by class and {attribute}; the numbers are in the "
+                    "tables of the classes.",
+                    f"{attribute}: mean DSC of a group minus that of all cases, of each class. In brackets: few cases.",
+                )
+            )
+    return pictures
 
 
 def worst_group(analysis: Analysis) -> Any:

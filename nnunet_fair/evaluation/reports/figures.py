@@ -169,6 +169,43 @@ def heatmap_figure(values: pd.Series, rows: pd.Series, columns: pd.Series, *, me
 
 
 @never_fails
+def class_figure(table: pd.DataFrame, classes: Sequence[str]) -> bytes:
+    """Divergence of the mean DSC over the groups of one attribute and the classes.
+
+    Args:
+        table: rows of the tables of subgroups with kind ``group``, of one attribute, with the column ``class``.
+        classes: the classes in their order.
+
+    Returns:
+        SVG.
+    """
+    names = list(dict.fromkeys(table["subgroup"]))
+    cells = table.pivot(index="subgroup", columns="class", values="divergence").reindex(index=names, columns=classes)
+    decides = table.pivot(index="subgroup", columns="class", values="decides").reindex(index=names, columns=classes)
+    values = cells.to_numpy(dtype=float)
+    scale = max(float(np.nanmax(np.abs(values), initial=0.0)), 0.05)
+    with mpl.rc_context({**STYLE, "axes.spines.left": False, "axes.spines.bottom": False}):
+        figure = Figure(figsize=(max(WIDTH, 1.8 + 0.55 * len(classes)), 1.3 + 0.36 * len(names)))
+        axes = figure.subplots()
+        colours = mpl.colormaps["PuOr"]  # orange, worse than the class, to violet: safe for the colour-blind
+        normalise = mpl.colors.Normalize(-scale, scale)
+        image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, norm=normalise, aspect="auto")
+        for (i, j), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                text = f"{value:+.2f}".replace("-", "−")
+                ink = "white" if abs(value) > 0.7 * scale else "black"
+                shown = text if decides.iloc[i, j] else f"({text})"
+                axes.text(j, i, shown, ha="center", va="center", fontsize=7, color=ink)
+        axes.set_xticks(
+            range(len(classes)), [short_name(name, LABEL) for name in classes], rotation=40, ha="right", fontsize=8
+        )
+        axes.set_yticks(range(len(names)), [short_name(name.split("=", 1)[1], LABEL) for name in names])
+        axes.tick_params(length=0)
+        figure.colorbar(image, ax=axes, label="divergence of the mean DSC")
+    return to_svg(figure)
+
+
+@never_fails
 def size_figure(cases: pd.DataFrame, *, failure_dsc: float) -> bytes:
     """DSC against the reference's volume, failures marked, with the running median.
 

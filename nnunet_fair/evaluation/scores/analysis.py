@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Analysis:
         n_empty: cases with an empty reference.
         options: how it was computed.
         warnings: what a reader must know before the numbers.
+        classes: the analysis of each class, where there are several; everything else is then that of their mean.
     """
 
     cases: pd.DataFrame
@@ -65,6 +66,7 @@ class Analysis:
     n_empty: int
     options: AnalysisOptions
     warnings: tuple[str, ...]
+    classes: dict[str, Analysis] = field(default_factory=dict)
 
     @property
     def n_without_row(self) -> int:

@@ -1,0 +1,104 @@
+"""Several classes: one per-case table each, their mean, and one correction over all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS
+from nnunet_fair.evaluation.scores.analysis import Analysis
+from nnunet_fair.evaluation.scores.cohort import has_structure
+from nnunet_fair.subgroups.search import false_discovery_rate
+
+MEAN = "mean of classes"
+AVERAGED = ("dsc", "hd95_voxel", "norm_hd", "hd95_mm", "surface_dsc", "precision", "recall")
+
+
+def class_tables(cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The per-case table of every class.
+
+    Args:
+        cases: table with one row a case and class, indexed by case ID, with a column ``class``.
+
+    Returns:
+        The table of each class by name, one row a case, in the order of the classes.
+    """
+    return {str(name): cases[cases[CLASS] == name].drop(columns=CLASS) for name in cases[CLASS].unique()}
+
+
+def mean_of_classes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The mean over the classes of each case.
+
+    Overlaps and distances are averaged over the classes that the case's reference holds, as an absent class has none;
+    over all where it holds none. Volumes and lesions are those of all classes together (of regions that share labels,
+    each counts).
+
+    Args:
+        tables: the table of each class, all with the same cases in the same order.
+
+    Returns:
+        Table with one row a case and the columns of one class.
+    """
+    frames = list(tables.values())
+    present = np.stack([has_structure(frame) for frame in frames])
+    counts = np.where(present.any(axis=0), present, True)
+    mean = frames[0].copy()
+    for name in METRICS:
+        values = np.stack([frame[name].to_numpy(dtype=float) for frame in frames])
+        if name in AVERAGED:
+            used = counts & ~np.isnan(values)
+            totals = np.where(used, values, 0.0).sum(axis=0)
+            n = used.sum(axis=0)
+            mean[name] = np.divide(totals, n, out=np.full(len(mean), np.nan), where=n > 0)
+        else:
+            mean[name] = values.sum(axis=0)
+    return mean
+
+
+def corrected_over_classes(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
+    """The analyses with q corrected for the false discovery rate over the subgroups of all of them.
+
+    Args:
+        analyses: an analysis by class.
+
+    Returns:
+        The same, with another column ``q`` in their tables of subgroups.
+    """
+    p = np.concatenate([analysis.subgroups["p"].to_numpy(dtype=float) for analysis in analyses.values()])
+    q = false_discovery_rate(p)
+    ends = np.cumsum([len(analysis.subgroups) for analysis in analyses.values()])
+    parts = np.split(q, ends[:-1])
+    return {
+        name: dataclasses.replace(analysis, subgroups=analysis.subgroups.assign(q=part))
+        for (name, analysis), part in zip(analyses.items(), parts, strict=True)
+    }
+
+
+def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several classes as one, with the class in the first column."""
+    with_rows = {name: table for name, table in tables.items() if len(table)}
+    if not with_rows:
+        return next(iter(tables.values())).iloc[:0]
+    joined = pd.concat([table.assign(**{CLASS: name}) for name, table in with_rows.items()], ignore_index=True)
+    return joined[[CLASS, *(column for column in joined.columns if column != CLASS)]]
+
+
+def worst_group_of_all_classes(analyses: Mapping[str, Analysis]) -> pd.Series | None:
+    """The group and class with the lowest divergence from the class's own mean.
+
+    A class that is hard in every patient is no disparity: each group is measured against its class.
+
+    Args:
+        analyses: an analysis by class.
+
+    Returns:
+        The row of the stacked tables of subgroups; None where no variable has two groups that may decide.
+    """
+    table = stacked({name: analysis.subgroups for name, analysis in analyses.items()})
+    groups = table[(table["kind"] == "group") & table["decides"]]
+    sizes = groups.groupby([CLASS, "attributes"])["subgroup"].transform("size")
+    compared = groups[(sizes > 1) & groups["divergence"].notna()]
+    return compared.loc[compared["divergence"].idxmin()] if len(compared) else None
