@@ -73,7 +73,7 @@ def test_unfinished_fold_is_named(trained):
 def test_command_pools_the_folds_and_finds_table_and_output(trained, capsys):
     raw = trained.parents[2] / "nnUNet_raw" / "Dataset950_X"
     (raw / "fair_cases.csv").write_text("case_id,age,site\nc0,0-40,a\nc1,41-50,b\nc2,0-40,a\nc3,41-50,b\n")
-    assert main(["evaluate", "--crossval", "-d", "950", "-np", "1", "--resamples", "50"]) == 0
+    assert main(["evaluate", "--crossval", "-d", "950", "-np", "1", "--missing", "empty", "--resamples", "50"]) == 0
     output = trained / "crossval_fairness"
     cases = pd.read_csv(output / "cases.csv", index_col="case_id")
     assert cases["fold"].tolist() == [0, 0, 1, 1] and cases.loc["c3", "status"] == "missing prediction"
