@@ -284,7 +284,7 @@ class FairSession:
         except (ValueError, TypeError, IndexError) as error:
             raise UserError(
                 f"the counts saved for epoch {epoch} in {self._folder} are not those of this dataset's classes "
-                f"({error}); restore the state, or start anew without --c"
+                f"({error}); restore the state, or start anew (nnUNetv2_train without --c)"
             ) from error
         if self.clipping is not None:
             self.clipping.load_state(state.former_norms)
@@ -305,8 +305,8 @@ class FairSession:
         )
         if os.environ.get(ACCEPT_MISSING_STATE) != "1":
             raise UserError(
-                f"{message}, so the cases' scores and weights are lost; restore it, start anew without --c, or set the "
-                f"environment variable {ACCEPT_MISSING_STATE}=1 to continue with neutral weights"
+                f"{message}, so the cases' scores and weights are lost; restore it, start anew (nnUNetv2_train without "
+                f"--c), or set the environment variable {ACCEPT_MISSING_STATE}=1 to continue with neutral weights"
             )
         self._log(f"nnunet-fair: {message}; continuing with neutral weights and no scores")
 

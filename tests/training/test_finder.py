@@ -16,7 +16,7 @@ from nnunet_fair.training.search import AveragedSearch, LowestSearch, lowest_sub
 
 
 def frame(rows: dict) -> pd.DataFrame:
-    return pd.DataFrame.from_dict(rows, orient="index").astype(object)
+    return pd.DataFrame.from_dict(rows, orient="index").loc[list(rows)].astype(object)  # pandas 2.1 sorts the rows
 
 
 LOWEST = replace(ON_LOSS, search=LowestSearch, min_cases=2)
