@@ -35,6 +35,8 @@ _LEFTOVER = re.compile(
 )
 _SHOWN = 120  # bytes of the name that are repeated in the hidden one: names have a limit
 _OF_ANOTHER_MACHINE = 2 * 24 * 3600  # seconds after which its files count as left over: nobody can ask whether it runs
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux's renameat2
 
 
@@ -223,9 +225,37 @@ def read_json(path: str | os.PathLike, *, kind: type = dict, remedy: str = "rest
 
 
 def write_csv(frame: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Write ``frame`` to ``path`` as CSV without its index, atomically; a missing value is an empty cell."""
+    """Write ``frame`` to ``path`` as CSV without its index, atomically; a missing value is an empty cell.
+
+    Texts that a spreadsheet would run as a formula are written as :func:`no_formula` gives them.
+    """
     with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, errors="replace")
+        without_formulas(frame).to_csv(temporary, index=False, errors="replace")
+
+
+def no_formula(value: Any) -> Any:
+    """A text that begins as a formula does in a spreadsheet (``=``, ``+``, ``-``, ``@``) with a ``'`` before it.
+
+    Numbers stay as they are. :func:`with_formula` takes the sign away again.
+    """
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
+
+
+def with_formula(value: Any) -> Any:
+    """The text that :func:`no_formula` was given."""
+    return value[1:] if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value) else value
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with every text, column names too, as :func:`no_formula` gives it."""
+    texts = {name: frame[name].map(no_formula) for name in frame.columns if not _is_number(frame[name])}
+    return frame.assign(**texts).rename(columns=no_formula)
+
+
+def _is_number(column: pd.Series) -> bool:
+    return column.dtype.kind in "biufcmM"
 
 
 def plain(value: Any) -> Any:

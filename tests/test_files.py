@@ -5,15 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from nnunet_fair import files
 from nnunet_fair.files import (
     atomic_path,
+    no_formula,
     remove_leftovers,
     replace_folder,
     staging_folder,
     temporary_name,
+    with_formula,
+    write_csv,
     write_json,
     write_text,
 )
@@ -139,3 +143,30 @@ def test_on_a_full_disk_nothing_earlier_is_lost(tmp_path):
         assert hidden(disk) == []
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+", "'+"),
+        ("-cmd|' /C calc'!A0", "'-cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("'=1", "''=1"),
+        ("-1.5e3", "-1.5e3"),
+        ("-inf", "-inf"),
+        ("a=b", "a=b"),
+        ("'tis", "'tis"),
+        (">40 to 60", ">40 to 60"),
+    ],
+)
+def test_formulas_are_written_as_text_and_read_back(text, written):
+    assert no_formula(text) == written
+    assert with_formula(written) == text
+
+
+def test_no_cell_and_no_column_of_a_table_is_a_formula(tmp_path):
+    frame = pd.DataFrame({"case_id": ["=A1", "-2", "b"], "=site": ["+", None, "x"], "dsc": [-0.5, 1.0, 0.0]})
+    write_csv(frame, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text().splitlines() == ["case_id,'=site,dsc", "'=A1,'+,-0.5", "-2,,1.0", "b,x,0.0"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_csv
+from nnunet_fair.files import with_formula, write_csv
 from nnunet_fair.metadata.raw_table import HeaderSearch
 from nnunet_fair.metadata.text_table import read_text_table
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name
@@ -38,14 +38,14 @@ def read_fair_cases(path: str | os.PathLike) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"no case metadata at {path}; nnunet_fair convert or nnunet_fair metadata writes it")
     table = read_text_table(path, HeaderSearch((CASE_ID,)))
-    names = list(table.names)
+    names = [with_formula(name) for name in table.names]
     if CASE_ID not in names:
         raise UserError(f"{path} has no column {CASE_ID!r}; found {', '.join(map(repr, names))}")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path}: column {twice!r} occurs more than once; give every column its own name")
     columns = {
-        name: pd.Series([str(cells[k]) or float("nan") for _, cells in table.rows], dtype=object)
+        name: pd.Series([with_formula(str(cells[k])) or float("nan") for _, cells in table.rows], dtype=object)
         for k, name in enumerate(names)
     }
     ids = columns.pop(CASE_ID)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.files import atomic_path, write_csv
+from nnunet_fair.files import atomic_path, with_formula, without_formulas, write_csv
 from nnunet_fair.training.finder import Refresh
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _read_history(path: Path, last_epoch: int) -> pd.DataFrame:
     kept = rows[(epochs <= last_epoch) & (rows[HISTORY_COLUMNS[-1]].notna())]
     for column in [name for name in HISTORY_COLUMNS if name != "subgroup"]:
         kept = kept.assign(**{column: pd.to_numeric(kept[column], errors="coerce")})
-    return kept.astype({"epoch": int, "n": int})
+    return kept.assign(subgroup=kept["subgroup"].map(with_formula)).astype({"epoch": int, "n": int})
 
 
 def _append(path: Path, epoch: int, rows: pd.DataFrame) -> pd.DataFrame:
@@ -166,7 +166,7 @@ def _append(path: Path, epoch: int, rows: pd.DataFrame) -> pd.DataFrame:
         rows = rows.loc[rows["probability"].nlargest(HISTORY_SUBGROUPS).index.sort_values()]
     rows = rows.head(HISTORY_SUBGROUPS).assign(epoch=epoch)[list(HISTORY_COLUMNS)]
     with path.open("a", encoding="utf-8", newline="") as file:
-        rows.to_csv(file, header=file.tell() == 0, index=False)
+        without_formulas(rows).to_csv(file, header=file.tell() == 0, index=False)
     return rows
 
 

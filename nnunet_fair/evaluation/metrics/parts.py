@@ -16,7 +16,7 @@ import pandas as pd
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS, score_cases
-from nnunet_fair.files import plain, write_csv, write_json
+from nnunet_fair.files import plain, with_formula, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
@@ -112,6 +112,7 @@ def read_case_rows(path: Path) -> pd.DataFrame:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], index_col=False)
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a table ({error}); {again}") from error
+    frame = frame.map(with_formula).rename(columns=with_formula)
     if "case_id" not in frame.columns:
         raise UserError(f"{path} has no column 'case_id'; it is written by nnunet_fair evaluate")
     if frame["case_id"].isna().any():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import with_formula
 
 HISTORY, WEIGHTS = "fair_history.csv", "fair_weights.csv"
 HISTORY_COLUMNS = ("epoch", "subgroup", "n", "support", "mean_score", "divergence")
@@ -74,4 +75,4 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     absent = [column for column in columns if column not in frame.columns]
     if absent:
         raise UserError(f"{path} has no column {absent[0]!r}; found {', '.join(map(str, frame.columns))}")
-    return frame[list(columns)]
+    return frame[list(columns)].map(with_formula)
