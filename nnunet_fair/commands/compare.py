@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument("-o", type=Path, metavar="OUT", required=True, help="folder to write to")
     add_table_arguments(parser)
+    files.add_argument(
+        "--dataset-json",
+        type=Path,
+        metavar="FILE",
+        help="declares the classes, regions and the ignore label (default: beside predictions or labels)",
+    )
     add_scoring_arguments(parser)
     add_analysis_arguments(parser)
     parser.add_argument(
@@ -55,6 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--title", default=CompareOptions.title, help="title of the report")
     add_overlay_arguments(report)
     report.add_argument("--anonymise", action="store_true", help="replace case IDs by neutral numbers in every output")
+
+
+def dataset_json(args: argparse.Namespace) -> Path | None:
+    """The ``dataset.json`` that declares the classes: as given, beside the predictions or above the labels."""
+    from nnunet_fair.masks.label_classes import find_dataset_json
+
+    if args.dataset_json is not None:
+        return args.dataset_json
+    return find_dataset_json([*args.a, *args.b, *([] if args.ref is None else [args.ref.parent])])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         args.b,
         table_options(args),
         args.o,
-        scoring=scoring_options(args),
+        scoring=scoring_options(args, dataset_json(args)),
         analysis=analysis_options(args),
         options=CompareOptions(
             name_a=args.name_a,
@@ -92,6 +107,10 @@ def run(args: argparse.Namespace) -> int:
     for name in ("performance", "fairness", "ranking", "mean_dsc", "worst_group_dsc"):
         difference, low, high = comparison.difference.row(name)
         print(f"  {name:16s} {signed(difference, 4)}  ({interval(low, high, 4)})")
+    for name, found in comparison.classes.items():
+        whole = found.subgroups.iloc[0]
+        ends = interval(whole["difference_low"], whole["difference_high"], 4)
+        print(f"  {name}: mean DSC {signed(whole['difference'], 4)}  ({ends}, {whole['n']} cases)")
     print(overall_sentence(comparison, audit, args.name_b))
     left_out = comparison.scores.left_out
     if left_out:

@@ -107,6 +107,7 @@ def publishable_comparison(comparison: Comparison) -> Comparison:
     """A comparison with nothing about fewer than five cases in its tables, see :func:`publishable_tables`."""
     return dataclasses.replace(
         comparison,
+        classes={name: publishable_comparison(found) for name, found in comparison.classes.items()},
         subgroups=publishable_rows(comparison.subgroups),
         false_positives=publishable_rows(comparison.false_positives).query(f"n >= {MIN_CASES}"),
     )

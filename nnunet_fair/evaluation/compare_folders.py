@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from nnunet_fair.evaluation.comparison.case_changes import case_changes, most_ch
 from nnunet_fair.evaluation.comparison.document import comparison_document
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
+from nnunet_fair.evaluation.evaluate import as_one_foreground
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.parts import read_case_rows
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, score_cases
@@ -34,6 +36,13 @@ from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.options import CompareOptions
 from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.page import Picture
+from nnunet_fair.evaluation.scores.classes import (
+    MEAN,
+    class_tables,
+    mean_of_classes,
+    stacked,
+    tables_corrected_over_classes,
+)
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import write_csv, write_json, write_text
@@ -91,12 +100,29 @@ def read_cases(path: Path) -> pd.DataFrame:
         UserError: it lacks a column the comparison needs.
     """
     frame = read_case_rows(path)
-    if CLASS in frame.columns:
-        raise UserError(f"{path} has several classes; compare evaluations of one foreground, see `labels`")
     absent = [name for name in ("dsc", "norm_hd") if name not in frame.columns]
     if absent:
         raise UserError(f"{path} has no column {absent[0]!r}; it is written by nnunet_fair evaluate")
     return frame
+
+
+def tables_of_classes(
+    scored: Sequence[Sequence[ScoredFolder]],
+) -> dict[str, tuple[list[pd.DataFrame], list[pd.DataFrame]]]:
+    """The tables of A's and B's folders by class; empty where there is one foreground.
+
+    Raises:
+        UserError: the folders were scored with different classes.
+    """
+    folders = [folder.cases for of_model in scored for folder in of_model]
+    found = [tuple(table[CLASS].unique()) if CLASS in table.columns else () for table in folders]
+    if len(set(found)) > 1:
+        raise UserError(
+            "the folders were scored with different classes: "
+            f"{' and '.join(', '.join(names) or 'one foreground' for names in dict.fromkeys(found))}; score them alike"
+        )
+    split = [[class_tables(folder.cases) for folder in of_model] for of_model in scored] if found[0] else []
+    return {name: ([t[name] for t in split[0]], [t[name] for t in split[1]]) for name in found[0]}
 
 
 def compare_folders(
@@ -138,21 +164,30 @@ def compare_folders(
             [score_folder(f, references, scoring, missing=options.missing, n_processes=n_processes) for f in folders]
             for folders in (folders_a, folders_b)
         ]
+        tables = tables_of_classes(scored)
+        if tables:
+            scored = [
+                [replace(folder, cases=mean_of_classes(class_tables(folder.cases))) for folder in f] for f in scored
+            ]
         scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
         groups = table.read(list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids])))
         if options.anonymise:
             groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
-        comparison = compare_scores(
-            scores,
-            groups,
-            analysis,
-            paired_seeds=options.paired_seeds,
-            policy=scoring.empty if all(folder.pairs for folders in scored for folder in folders) else None,
+        policy = scoring.empty if all(folder.pairs for folders in scored for folder in folders) else None
+        compare = functools.partial(
+            compare_scores, groups=groups, options=analysis, paired_seeds=options.paired_seeds, policy=policy
         )
+        comparison = compare(scores)
+        if tables:
+            classes = {name: compare(pair_scores(*of_class)) for name, of_class in tables.items()}
+            corrected = tables_corrected_over_classes({name: found.subgroups for name, found in classes.items()})
+            classes = {name: replace(found, subgroups=corrected[name]) for name, found in classes.items()}
+            comparison = replace(comparison, classes=classes)
         if options.anonymise:
             comparison = publishable_comparison(comparison)
         audit = levelling_audit(comparison)
-        case_ids = [*scores.case_ids, *scores.left_out]
+        of_classes = (case_id for found in comparison.classes.values() for case_id in found.scores.left_out)
+        case_ids = list(dict.fromkeys([*scores.case_ids, *scores.left_out, *of_classes]))
         shown = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
         changes = case_changes(comparison, scored[0][0].cases, shown)
         sentence = overall_sentence(comparison, audit, options.name_b)
@@ -161,12 +196,18 @@ def compare_folders(
         private = ["original", *(groups.frame.columns if options.anonymise else ())]
         public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
         write_csv(public, output / CASES)
-        write_csv(comparison.subgroups, output / SUBGROUPS)
-        write_optional_table(comparison.false_positives, output / FALSE_POSITIVES)
+        if comparison.classes:
+            found = comparison.classes
+            of_subgroups = {MEAN: comparison.subgroups, **{name: c.subgroups for name, c in found.items()}}
+            write_csv(stacked(of_subgroups), output / SUBGROUPS)
+            write_optional_table(stacked({n: c.false_positives for n, c in found.items()}), output / FALSE_POSITIVES)
+        else:
+            write_csv(comparison.subgroups, output / SUBGROUPS)
+            write_optional_table(comparison.false_positives, output / FALSE_POSITIVES)
         write_csv(audit, output / LEVELLING)
         write_json(document, output / COMPARISON)
         # The tables are there before anything is drawn.
-        pictures = _pictures(changes, scored, scoring, options)
+        pictures = _pictures(changes, scored, as_one_foreground(scoring), options)
         page = comparison_report(
             comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
         )

@@ -141,6 +141,31 @@ def test_parts_of_several_classes_are_merged(numbers_only, trained, tmp_path):
     assert (tmp_path / "out" / "cases.csv").read_text() == whole
 
 
+def test_two_models_are_compared_class_by_class(trained, tmp_path, capsys):
+    raw = tmp_path / "nnUNet_raw" / "Dataset951_R" / "labelsTr"
+    for i in range(12):
+        _save(np.where(_reference(i) == 3, 0, _reference(i)), tmp_path / "right" / f"p{i:02d}.nii.gz")
+    files = ["-ref", f"{raw}", "-a", f"{trained}/fold_0/validation", "-b", f"{tmp_path}/right", "--missing", "skip"]
+    files += ["-m", f"{tmp_path}/nnUNet_preprocessed/Dataset951_R/fair_cases.csv", "-o", f"{tmp_path}/out", *FAST]
+    assert main(["compare", *files]) == 0
+    assert "core: mean DSC +0.1667" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "out" / "subgroups.csv").set_index(["class", "subgroup"])
+    assert table.loc[("core", "all"), "n"] == 8  # of twelve patients, those with a core; half of them are odd
+    assert table.loc[("core", "all"), "difference"] == pytest.approx(4 * (1 / 3) / 8)
+    assert table.loc[("whole tumour", "all"), "difference"] == 0
+    assert table.loc[("mean of classes", "all"), "n"] == 12
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count('<details name="class">') == 2
+    evaluations = []
+    for name, predictions in (("a", f"{trained}/fold_0/validation"), ("b", f"{tmp_path}/right")):
+        evaluations.append(f"{tmp_path}/{name}")
+        of_one = ["-ref", f"{raw}", "-pred", predictions, "-o", evaluations[-1], *files[6:10], *FAST]
+        assert main(["evaluate", *of_one]) == 0
+    assert main(["compare", "-a", evaluations[0], "-b", evaluations[1], *files[8:]]) == 0
+    again = pd.read_csv(tmp_path / "out" / "subgroups.csv").set_index(["class", "subgroup"])
+    pd.testing.assert_frame_equal(again, table)
+
+
 def test_anonymised_classes_name_no_patient(numbers_only, trained, tmp_path):
     assert main(["evaluate", "--crossval", "-d", "951", "-o", f"{tmp_path}/out", *FAST, "--anonymise"]) == 0
     for path in (tmp_path / "out").iterdir():

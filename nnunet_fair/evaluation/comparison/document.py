@@ -62,6 +62,16 @@ def comparison_document(
                 )
             },
             "false_positives": comparison.false_positives.to_dict(orient="records"),
+            **(
+                {
+                    "classes": {
+                        name: {"subgroups": found.subgroups.to_dict(orient="records")}
+                        for name, found in comparison.classes.items()
+                    }
+                }
+                if comparison.classes
+                else {}
+            ),
             "notes": [*comparison.sentences, *comparison.groups.notes],
         }
     )

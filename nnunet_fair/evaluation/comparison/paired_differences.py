@@ -7,7 +7,7 @@ unless the models were trained in pairs (same folds, initialisation and batch or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,7 @@ class Comparison:
         sentences: what a reader must know before the numbers.
         options: how it was computed.
         paired_seeds: whether the k-th seed of A and the k-th of B were drawn as one.
+        classes: the comparison of each class, where there are several; everything else is then that of their mean.
     """
 
     scores: PairedScores
@@ -87,6 +88,7 @@ class Comparison:
     sentences: tuple[str, ...]
     options: AnalysisOptions
     paired_seeds: bool = False
+    classes: dict[str, Comparison] = field(default_factory=dict)
 
 
 def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> PairedScores:

@@ -67,14 +67,20 @@ def corrected_over_classes(analyses: Mapping[str, Analysis]) -> dict[str, Analys
     Returns:
         The same, with another column ``q`` in their tables of subgroups.
     """
-    p = np.concatenate([analysis.subgroups["p"].to_numpy(dtype=float) for analysis in analyses.values()])
-    q = false_discovery_rate(p)
-    ends = np.cumsum([len(analysis.subgroups) for analysis in analyses.values()])
+    tables = tables_corrected_over_classes({name: found.subgroups for name, found in analyses.items()})
+    return {name: dataclasses.replace(found, subgroups=tables[name]) for name, found in analyses.items()}
+
+
+def tables_corrected_over_classes(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables of subgroups with q corrected for the false discovery rate over the rows of all of them.
+
+    Args:
+        tables: a table by class, with the column ``p``.
+    """
+    q = false_discovery_rate(np.concatenate([table["p"].to_numpy(dtype=float) for table in tables.values()]))
+    ends = np.cumsum([len(table) for table in tables.values()])
     parts = np.split(q, ends[:-1])
-    return {
-        name: dataclasses.replace(analysis, subgroups=analysis.subgroups.assign(q=part))
-        for (name, analysis), part in zip(analyses.items(), parts, strict=True)
-    }
+    return {name: table.assign(q=part) for (name, table), part in zip(tables.items(), parts, strict=True)}
 
 
 def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
