@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
+from nnunet_fair.files import is_utf8
 from nnunet_fair.masks.complete import DamagedFileError, NiftiVoxels, nifti_voxels, stated_length
 from nnunet_fair.masks.grid import SAME_GRID, UNCHANGED, Grid, displacement, grid_of
 
@@ -51,6 +52,7 @@ def read_grid(path: Path) -> Grid:
     Raises:
         CaseProblem: the header cannot be read, or the file is not a 3D scalar image.
     """
+    _check_name(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -71,10 +73,16 @@ def read_image(path: Path) -> sitk.Image:
     Raises:
         CaseProblem: it cannot be read.
     """
+    _check_name(path)
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
+
+
+def _check_name(path: Path) -> None:
+    if not is_utf8(path):
+        raise CaseProblem(findings.UNREADABLE, f"{path.name} (its name is not UTF-8; rename it)")
 
 
 def check_file(path: Path, *, every_byte: bool) -> None:

@@ -200,6 +200,11 @@ def write_json(content: Any, path: str | os.PathLike, *, durable: bool = False) 
     write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", path, durable=durable)
 
 
+def is_utf8(path: str | os.PathLike) -> bool:
+    """Whether a file's name is UTF-8; ITK ends the whole process where it is not."""
+    return os.fspath(path).isprintable() or not any("\ud800" <= sign <= "\udfff" for sign in os.fspath(path))
+
+
 def read_json(path: str | os.PathLike, *, kind: type = dict, remedy: str = "restore it or make it again") -> Any:
     """Read a JSON file.
 

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import is_utf8
 from nnunet_fair.masks.complete import GIPL_HEADER, DamagedFileError, is_complete, nifti_voxels, picture_is_complete
 from nnunet_fair.masks.components import foreground_windows
 from nnunet_fair.masks.endings import file_ending
@@ -168,6 +169,8 @@ class _Loaded:
 
 
 def _load(path: Path, *, is_label: bool) -> _Loaded:
+    if not is_utf8(path):
+        raise CaseProblemError(f"{path} cannot be read: its name is not UTF-8; rename it")
     if not path.is_file():
         raise CaseProblemError(f"{path} cannot be read: there is no such file")
     reasons = []
