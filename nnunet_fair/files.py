@@ -123,11 +123,16 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[P
     path = Path(path)
     with tempfile.TemporaryDirectory(prefix=_hidden_prefix(path, _NEW), dir=path.parent) as folder:
         temporary = Path(folder) / path.name
-        yield temporary
-        _check_space(temporary, path)
-        if durable:
-            sync(temporary)
-        temporary.replace(path)
+        try:
+            yield temporary
+            _check_space(temporary, path)
+            if durable:
+                sync(temporary)
+            temporary.replace(path)
+        except OSError as error:  # a full disk does not say which file it was, or names the hidden one
+            if error.filename is None or str(error.filename) == str(temporary):
+                error.filename = str(path)
+            raise
     if durable:
         sync(path.parent)
 

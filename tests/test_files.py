@@ -59,8 +59,9 @@ def test_a_disk_without_a_block_left_is_noticed(tmp_path, monkeypatch):
     write_text("old", tmp_path / "a.txt")
     full = type("Full", (), {"f_blocks": 100, "f_bavail": 0})
     monkeypatch.setattr(os, "statvfs", lambda path: full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         write_text("new", tmp_path / "a.txt")
+    assert caught.value.filename == str(tmp_path / "a.txt")
     assert (tmp_path / "a.txt").read_text() == "old"
 
 

@@ -141,7 +141,7 @@ def _check_records(records: CardRecords, secrets: Secrets, allowed: set[str]) ->
 
 def _check_target(target: Path, overwrite: bool) -> None:
     if target.suffix != ".zip":
-        raise UserError(f"`target` is the zip to write, such as model.zip, found {target}")
+        raise UserError(f"`target` takes the zip to write, such as model.zip, found {target}")
     for path in (target, target.parent / CARD_FILE):
         if path.exists() and not overwrite:
             raise UserError(f"{path} exists; replace it with `overwrite`, or export to another folder")
