@@ -64,11 +64,14 @@ def test_the_same_seed_gives_the_same_interval():
     first, second = (bootstrap_intervals(_mean, 200, n_resamples=50, seed=7) for _ in range(2))
     assert np.array_equal(first.bca, second.bca)
     assert not np.array_equal(first.bca, bootstrap_intervals(_mean, 200, n_resamples=50, seed=8).bca)
+    default, zero = (bootstrap_intervals(_mean, 200, n_resamples=50, **seed) for seed in ({}, {"seed": 0}))
+    assert np.array_equal(default.bca, zero.bca)
 
 
 def test_one_case_has_no_interval():
     found = bootstrap_intervals(lambda w: w[:, :1] * 0 + 0.5, 1)
     assert found.estimate[0] == 0.5 and np.isnan(found.bca).all() and np.isnan(found.percentile).all()
+    assert found.bca.shape == found.percentile.shape == (1, 2)
 
 
 def test_no_spread_is_an_interval_of_width_zero():
@@ -198,6 +201,13 @@ def test_intervals_of_every_kind_of_statistic(confidence):
     assert np.array_equal(ends[[0, 1, 5, 6]], found.bca[[0, 1, 5, 6]])
     assert np.array_equal(ends[4], found.percentile[4])
     assert np.isnan(ends[[2, 3]]).all()
+
+
+@pytest.mark.parametrize("estimate", [-9.0, 9.0])
+def test_an_estimate_beyond_every_replicate_has_a_percentile_interval_alone(estimate):
+    replicates = np.random.default_rng(0).random((200, 1))
+    found = intervals_from_replicates(np.array([estimate]), replicates, replicates[:50])
+    assert np.isnan(found.bca).all() and np.array_equal(found.ends(), found.percentile)
 
 
 def test_a_statistic_that_exists_without_no_unit_has_no_acceleration():
