@@ -62,6 +62,10 @@ class ScoredFolder:
     cases: pd.DataFrame
     pairs: dict[str, CasePair]
 
+    def mean_of_classes(self) -> ScoredFolder:
+        """The folder with one row a case, the mean over its classes."""
+        return replace(self, cases=mean_of_classes(class_tables(self.cases)))
+
 
 def score_folder(
     folder: Path, references: Path | None, scoring: ScoringOptions, *, missing: str, n_processes: int
@@ -166,9 +170,7 @@ def compare_folders(
         ]
         tables = tables_of_classes(scored)
         if tables:
-            scored = [
-                [replace(folder, cases=mean_of_classes(class_tables(folder.cases))) for folder in f] for f in scored
-            ]
+            scored = [[folder.mean_of_classes() for folder in folders] for folders in scored]
         scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
         groups = table.read(list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids])))
         if options.anonymise:
