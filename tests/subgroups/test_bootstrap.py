@@ -217,6 +217,13 @@ def test_a_statistic_that_exists_without_no_unit_has_no_acceleration():
     assert np.isfinite(nowhere.bca).all() and np.array_equal(nowhere.bca, constant.bca)
 
 
+def test_units_that_all_matter_alike_give_no_acceleration():
+    replicates = np.random.default_rng(3).normal(size=(400, 1))
+    equal = intervals_from_replicates(np.zeros(1), replicates, np.full((20, 1), 0.3))
+    absent = intervals_from_replicates(np.zeros(1), replicates, np.full((20, 1), np.nan))
+    assert equal.bca == pytest.approx(absent.bca, abs=0)
+
+
 @pytest.mark.parametrize(("spread", "is_one"), [(1e-13, True), (1e-10, False)])
 def test_what_differs_by_rounding_alone_is_one_number(spread, is_one):
     replicates = 1000.0 + 1000.0 * spread * np.random.default_rng(0).random((200, 1))

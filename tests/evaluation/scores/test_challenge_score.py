@@ -30,6 +30,8 @@ def test_score_by_hand():
     assert score.by_variable["density"].n_missing == 1
     assert score.fairness == pytest.approx((0.525 + 1.0) / 2)
     assert score.ranking == pytest.approx((score.performance + score.fairness) / 2)
+    assert (score.mean_dsc, score.mean_norm_hd) == pytest.approx((0.5, 0.325))
+    assert score.lambda_ == 0.5 and _score(dsc, norm_hd, groups, lambda_=0.25).lambda_ == 0.25
 
 
 @settings(max_examples=40, deadline=None)
