@@ -219,7 +219,7 @@ def test_a_statistic_that_exists_without_no_unit_has_no_acceleration():
 
 def test_units_that_all_matter_alike_give_no_acceleration():
     replicates = np.random.default_rng(3).normal(size=(400, 1))
-    equal = intervals_from_replicates(np.zeros(1), replicates, np.full((20, 1), 0.3))
+    equal = intervals_from_replicates(np.zeros(1), replicates, np.full((20, 1), 0.5))
     absent = intervals_from_replicates(np.zeros(1), replicates, np.full((20, 1), np.nan))
     assert equal.bca == pytest.approx(absent.bca, abs=0)
 
