@@ -20,13 +20,14 @@ from torch import distributed as dist
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import sync
 from nnunet_fair.metadata.fair_cases import find_fair_cases
+from nnunet_fair.training.attribute_table import chosen_attributes, read_metadata
 from nnunet_fair.training.case_scores import case_overlap
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.finder import Refresh
 from nnunet_fair.training.losses import CaseWeightedLoss, case_weighted
 from nnunet_fair.training.method import ON_LOSS, FairMethod
 from nnunet_fair.training.present_classes import foreground_names, present_classes
-from nnunet_fair.training.session import FairSession, chosen_attributes, read_metadata
+from nnunet_fair.training.session import FairSession
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
 if TYPE_CHECKING:  # what the mixin stands before: nnU-Net's trainer or a subclass of it

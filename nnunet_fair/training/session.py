@@ -15,7 +15,7 @@ import pandas as pd
 from torch import Tensor
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.metadata.fair_cases import read_fair_cases
+from nnunet_fair.training.attribute_table import chosen_attributes
 from nnunet_fair.training.case_scores import RunningCaseScores
 from nnunet_fair.training.clipping import GradientClipping
 from nnunet_fair.training.config import ACCEPT_CHANGED_METADATA, ACCEPT_MISSING_STATE, FairConfig
@@ -335,32 +335,3 @@ class FairSession:
     def after_checkpoint(self, checkpoint: str, next_epoch: int | None) -> None:
         """Drop the states of older checkpoints of that name; every state of it when ``next_epoch`` is None."""
         drop_old_states(self._folder, checkpoint, next_epoch)
-
-
-def chosen_attributes(metadata: pd.DataFrame, attributes: Sequence[str] | None) -> pd.DataFrame:
-    """The columns the setting ``attributes`` names; all of them for None.
-
-    Raises:
-        UserError: one of them is not there.
-    """
-    if attributes is None:
-        return metadata
-    missing = [name for name in attributes if name not in metadata.columns]
-    if missing:
-        raise UserError(
-            f'setting "attributes" names {missing[0]!r}, which fair_cases.csv lacks; its attributes are '
-            f"{', '.join(metadata.columns)}"
-        )
-    return metadata[list(attributes)]
-
-
-def read_metadata(path: Path) -> pd.DataFrame:
-    """The attribute table for training.
-
-    Raises:
-        UserError: the file cannot be used, or has no attribute at all.
-    """
-    metadata = read_fair_cases(path)
-    if metadata.columns.empty:
-        raise UserError(f"{path} has no attribute column beside the case ID; make it again with nnunet_fair metadata")
-    return metadata

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from nnunet_fair.evaluation.reports import figures
 from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render, svg
+from nnunet_fair.evaluation.reports.training_figures import training_figures
 from nnunet_fair.evaluation.reports.training_records import TrainingRecords
 from nnunet_fair.evaluation.scores.analysis import Analysis
 from nnunet_fair.evaluation.scores.classes import stacked, worst_group_of_all_classes
@@ -228,33 +228,6 @@ def evaluation_figures(analysis: Analysis) -> dict[str, list[Picture]]:
 def heatmap_pairs(variables: Sequence[str]) -> list[tuple[str, str]]:
     """The pairs of variables drawn as heat maps: the first with each other one, as the challenge draws age."""
     return [(variables[0], other) for other in (*variables[2:3], *variables[1:2], *variables[3:])]
-
-
-def training_figures(training: TrainingRecords) -> list[Picture]:
-    """Divergence and weights over the training."""
-    pictures = []
-    if training.history["divergence"].notna().any():
-        pictures.append(
-            svg(
-                figures.training_figure(training.history),
-                "Divergence of the worst subgroups over the epochs of the training.",
-                f"Divergence of the training score of the subgroups that were worst at some refresh, mean of "
-                f"{len(training.folds)} fold(s); below 0: worse than the average training case.",
-            )
-        )
-    weights = [
-        (fold, training.weights.loc[training.weights["fold"] == fold, "weight"].to_numpy(dtype=float))
-        for fold in training.folds
-    ]
-    if any(np.isfinite(values).any() for _, values in weights):
-        pictures.append(
-            svg(
-                figures.weights_figure(weights),
-                "Weights of the training cases of each fold at the last refresh.",
-                "One point a training case.",
-            )
-        )
-    return pictures
 
 
 def worst_cases(scored: pd.DataFrame, n_cases: int) -> list[str]:

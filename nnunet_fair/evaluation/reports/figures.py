@@ -267,67 +267,6 @@ def lambda_figure(performance: float, fairness: float, lambda_: float) -> bytes:
     return to_svg(figure)
 
 
-@never_fails
-def training_figure(history: pd.DataFrame, *, n_subgroups: int = 6) -> bytes:
-    """Divergence over the epochs of the subgroups that were worst at some refresh, averaged over the folds.
-
-    Args:
-        history: columns fold, epoch, subgroup, divergence.
-        n_subgroups: how many subgroups to draw.
-
-    Returns:
-        SVG.
-    """
-    course = history.groupby(["epoch", "subgroup"])["divergence"].mean().unstack()
-    worst = course.min().sort_values().index[:n_subgroups]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.0))
-        axes = figure.subplots()
-        for number, name in enumerate(worst):
-            style = ("-", "--", ":")[number // len(PALETTE) % 3]
-            axes.plot(
-                course.index,
-                course[name],
-                style,
-                marker="o",
-                markersize=3,
-                linewidth=1.5,
-                color=PALETTE[number % len(PALETTE)],
-                label=short_name(name),
-            )
-        axes.axhline(0, color=GREY, linewidth=1)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("divergence of the training score")
-        axes.grid()
-        figure.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, fontsize=8)
-    return to_svg(figure)
-
-
-@never_fails
-def weights_figure(weights: Sequence[tuple[str, np.ndarray]]) -> bytes:
-    """The last weights of the training cases, one row a fold.
-
-    Args:
-        weights: fold name and float array of shape (n_training_cases,).
-
-    Returns:
-        SVG.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.8 + 0.32 * len(weights)))
-        axes = figure.subplots()
-        jitter = np.random.default_rng(0)
-        for row, (_, values) in enumerate(weights):
-            heights = row + jitter.uniform(-0.25, 0.25, len(values))
-            axes.scatter(values, heights, s=9, color=BLUE, alpha=0.5, linewidths=0, rasterized=True)
-        axes.axvline(1, color=GREY, linewidth=1, linestyle="--")
-        axes.set_yticks(range(len(weights)), [name for name, _ in weights])
-        axes.set_ylim(len(weights) - 0.5, -0.5)
-        axes.set_xlabel("weight of a training case at the last refresh (dashed: neutral)")
-        axes.grid(axis="x")
-    return to_svg(figure)
-
-
 def short_name(name: str, most: int = 60) -> str:
     """A name cut to fit a legend or an axis."""
     return name if len(name) <= most else name[: most - 1] + "…"
