@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), without its yellow, which is too pale on paper.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -239,6 +240,10 @@ def size_figure(cases: pd.DataFrame, *, failure_dsc: float) -> bytes:
             running = pd.Series(dsc).rolling(window, center=True, min_periods=window // 2).median()
             axes.plot(volume, running, color="black", linewidth=1.6, label=f"running median of {window} cases")
         axes.set_xscale("log")
+        # 0.5, 20, 1,000: no powers of ten, which would be formulas
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(-0.04, 1.04)
         axes.grid()
         axes.set_xlabel("volume of the reference (mL)")

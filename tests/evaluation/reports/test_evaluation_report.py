@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,13 @@ def test_figures_are_the_same_bytes_for_the_same_numbers():
 def test_size_figure_leaves_empty_references_out():
     cases = pd.DataFrame({"dsc": [0.2, 0.9], "volume_reference_mm3": [0.0, 2000.0]})
     assert b"<svg" in figures.size_figure(cases, failure_dsc=0.1)
+
+
+def test_volumes_are_written_as_numbers():
+    cases = pd.DataFrame({"dsc": [0.2, 0.9, 0.5], "volume_reference_mm3": [300.0, 25_000.0, 1_900_000.0]})
+    drawn = figures.size_figure(cases, failure_dsc=0.1).decode()
+    labels = re.findall("<!-- (.+?) -->", drawn)  # letters are paths, with their text as a comment
+    assert {"0.5", "10", "1,000"} <= set(labels) and "mathdefault" not in drawn
 
 
 def test_neutral_names_are_unique_and_not_in_the_order_of_the_ids():
