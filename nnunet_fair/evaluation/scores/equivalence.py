@@ -1,0 +1,138 @@
+"""Is a difference absent, or not seen? Equivalence tests, and the smallest difference these numbers of patients show.
+
+That a difference is not significant says nothing in its favour: with few patients nothing is. Two one-sided tests
+(Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987; Lakens, Social Psychological and Personality
+Science 8, 2017) ask the opposite question: is the difference smaller than a margin δ that somebody named beforehand? It
+is, at the 5 % level, where the 90 % interval of the difference lies within ±δ. And the smallest difference that a
+two-sided test at 5 % finds in 80 % of studies of this size, (z₀.₉₇₅ + z₀.₈) · σ · √(1/n₁ + 1/n₂), says beforehand what
+cannot be seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+
+LEVEL = 0.05
+POWER = 0.8
+EQUIVALENCE_COLUMNS = (
+    *("subgroup", "attributes", "n", "n_others", "difference", "low", "high"),
+    *("margin", "p_equivalence", "equivalent", "smallest_detectable", "note"),
+)
+TOO_FEW = "cannot be estimated: fewer than two cases on one side"
+NO_SPREAD = "cannot be estimated: the scores do not differ"
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two groups compared by two one-sided Welch tests.
+
+    Attributes:
+        difference: mean of the first minus mean of the second.
+        low: lower end of the interval of coverage 1 − 2 · level.
+        high: its upper end.
+        p: the larger p of the two tests; below the level the difference is smaller than the margin.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def equivalence_test(first: np.ndarray, second: np.ndarray, margin: float, *, level: float = LEVEL) -> Equivalence:
+    """Whether two groups' means differ by less than a margin.
+
+    Args:
+        first: float array of shape (n_first,), two or more scores.
+        second: float array of shape (n_second,), two or more scores.
+        margin: δ > 0, the largest difference that does not matter, named before the scores are looked at.
+        level: of the test.
+
+    Returns:
+        The tests; the interval and p are NaN where neither group has any spread.
+
+    Raises:
+        ValueError: a group has fewer than two cases, or the margin is not positive.
+    """
+    if min(len(first), len(second)) < 2 or not margin > 0:
+        raise ValueError(
+            f"expected two groups of two cases or more and a margin above 0, found {len(first)}, "
+            f"{len(second)} and {margin}"
+        )
+    difference = float(np.mean(first) - np.mean(second))
+    if not (np.ptp(first) or np.ptp(second)):
+        return Equivalence(difference, np.nan, np.nan, np.nan)
+    interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(1 - 2 * level)
+    above = stats.ttest_ind(np.asarray(first) + margin, second, equal_var=False, alternative="greater").pvalue
+    below = stats.ttest_ind(np.asarray(first) - margin, second, equal_var=False, alternative="less").pvalue
+    return Equivalence(difference, float(interval.low), float(interval.high), float(max(above, below)))
+
+
+def smallest_detectable(sd: float, n_first: int, n_second: int, *, level: float = LEVEL, power: float = POWER) -> float:
+    """The smallest difference of two means that a study of this size can show.
+
+    Args:
+        sd: standard deviation of the scores inside the groups.
+        n_first: cases of the first group.
+        n_second: cases of the second.
+        level: of the two-sided test.
+        power: share of such studies that find it.
+
+    Returns:
+        (z₁₋level/₂ + z_power) · sd · √(1/n₁ + 1/n₂); infinite where a group is empty.
+    """
+    if min(n_first, n_second) < 1:
+        return float("inf")
+    quantiles = stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)
+    return float(quantiles * sd * np.sqrt(1 / n_first + 1 / n_second))
+
+
+def equivalence_table(cohort: ScoredCohort, margin: float) -> pd.DataFrame:
+    """Every subgroup's DSC against the cases outside it: the same within a margin, different, or not to be told.
+
+    Args:
+        cohort: the scored cases.
+        margin: see :func:`equivalence_test`.
+
+    Returns:
+        Table with one row a subgroup: n, n_others, difference (inside minus outside), low and high (90 % interval,
+        Welch), p_equivalence, equivalent (p below 5 %), smallest_detectable (from the pooled standard deviation) and a
+        note where something does not exist.
+    """
+    rows = []
+    subgroups, columns = cohort.groups.subgroups, cohort.groups.subgroup_columns()
+    for inside, row in zip(subgroups.membership.T, columns.itertuples(), strict=True):
+        if row.kind == "all":
+            continue
+        first, second = cohort.dsc[inside], cohort.dsc[~inside]
+        found, note = Equivalence(np.nan, np.nan, np.nan, np.nan), TOO_FEW
+        detectable = np.nan
+        if min(len(first), len(second)) > 1:
+            found = equivalence_test(first, second, margin)
+            note = "" if np.isfinite(found.p) else NO_SPREAD
+            squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
+            pooled = np.sqrt(squares / max(len(cohort) - 2, 1))
+            detectable = smallest_detectable(pooled, len(first), len(second))
+        rows.append(
+            {
+                "subgroup": row.subgroup,
+                "attributes": row.attributes,
+                "n": len(first),
+                "n_others": len(second),
+                "difference": found.difference,
+                "low": found.low,
+                "high": found.high,
+                "margin": margin,
+                "p_equivalence": found.p,
+                "equivalent": bool(found.p < LEVEL),
+                "smallest_detectable": detectable,
+                "note": note,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(EQUIVALENCE_COLUMNS))
