@@ -15,7 +15,7 @@ For a distance, of which less is better, the equity-scaled values multiply: I ·
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,8 @@ EQUITY_COLUMNS = (
     *("attributes", "metric", "measure", "value", "low", "high"),
     *("n_cases", "n_groups", "smallest_group", "note"),
 )
-NO_INTERVAL = "cannot be estimated: one case a group"
+NO_VALUE = "cannot be estimated: a group has no case with this metric"
+NO_INTERVAL = "no interval: a group has one case only"
 PERFECT_BEST = "cannot be estimated: the best group's mean is 1"
 
 
@@ -76,14 +77,16 @@ def equity_table(cohort: ScoredCohort) -> pd.DataFrame:
         bootstrap's interval), n_cases, n_groups, smallest_group (its number of cases) and a note where a value or an
         interval does not exist.
     """
+    found = list(partitions(cohort))
     rows = [
         row
-        for partition in partitions(cohort)
-        for metric, higher in HIGHER_IS_BETTER.items()
-        if metric in cohort.cases
-        for row in _rows(cohort, partition, metric, higher)
+        for metric, higher_is_better in HIGHER_IS_BETTER.items()
+        if found and metric in cohort.cases
+        for row in _rows(cohort, found, metric, higher_is_better=higher_is_better)
     ]
-    return pd.DataFrame(rows, columns=list(EQUITY_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(EQUITY_COLUMNS))
+    order = {partition.variable: position for position, partition in enumerate(found)}
+    return table.sort_values("attributes", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
 def partitions(cohort: ScoredCohort) -> Iterator[GroupMembership]:
@@ -114,42 +117,55 @@ def partitions(cohort: ScoredCohort) -> Iterator[GroupMembership]:
 
 
 def _rows(
-    cohort: ScoredCohort, partition: GroupMembership, metric: str, higher_is_better: bool
+    cohort: ScoredCohort, found: Sequence[GroupMembership], metric: str, *, higher_is_better: bool
 ) -> Iterator[dict[str, object]]:
-    """One row a measure."""
+    """One row a partition and measure, all from one set of replicates."""
     values = cohort.cases[metric].to_numpy(dtype=float)
-    counted = np.isfinite(values) & partition.membership.any(axis=1)
-    values, membership = values[counted], partition.membership[counted]
-    n = membership.sum(axis=0)
-    if not n.all():
-        return
-    everybody = np.ones((len(values), 1), dtype=bool)
+    counted = np.isfinite(values)
+    values = values[counted]
+    memberships = [partition.membership[counted] for partition in found]
+    ends_of = np.cumsum([0, *(membership.shape[1] for membership in memberships)])
+    groups = np.column_stack(memberships)
+    anybody = np.column_stack([membership.any(axis=1) for membership in memberships])
+
+    def statistics(weights: np.ndarray) -> np.ndarray:
+        means, overall = weighted_means(weights, values, groups), weighted_means(weights, values, anybody)
+        parts = [
+            group_measures(means[:, ends_of[i] : ends_of[i + 1]], overall[:, i], higher_is_better=higher_is_better)
+            for i in range(len(found))
+        ]
+        return np.concatenate(parts, axis=1)
+
     options = cohort.groups.options
     intervals = bootstrap_intervals(
-        lambda weights: group_measures(
-            weighted_means(weights, values, membership),
-            weighted_means(weights, values, everybody)[:, 0],
-            higher_is_better=higher_is_better,
-        ),
-        len(values),
-        n_resamples=options.n_resamples,
-        confidence=options.confidence,
-        seed=options.seed,
+        statistics, len(values), n_resamples=options.n_resamples, confidence=options.confidence, seed=options.seed
     )
-    ends = intervals.ends() if n.min() > 1 else np.full((len(MEASURES), 2), np.nan)
-    for position, measure in enumerate(MEASURES):
-        value = intervals.estimate[position]
-        if measure == "skewness" and not higher_is_better:
-            continue
-        yield {
-            "attributes": partition.variable,
-            "metric": metric,
-            "measure": measure,
-            "value": value,
-            "low": ends[position, 0],
-            "high": ends[position, 1],
-            "n_cases": len(values),
-            "n_groups": len(n),
-            "smallest_group": int(n.min()),
-            "note": PERFECT_BEST if np.isnan(value) else NO_INTERVAL if n.min() < 2 else "",
-        }
+    ends = intervals.ends()
+    for i, (partition, membership) in enumerate(zip(found, memberships, strict=True)):
+        n = membership.sum(axis=0)
+        for k, measure in enumerate(MEASURES):
+            if measure == "skewness" and not higher_is_better:
+                continue
+            position = i * len(MEASURES) + k
+            value = intervals.estimate[position]
+            low, high = ends[position] if n.min() > 1 else (np.nan, np.nan)
+            yield {
+                "attributes": partition.variable,
+                "metric": metric,
+                "measure": measure,
+                "value": value,
+                "low": low,
+                "high": high,
+                "n_cases": int(membership.any(axis=1).sum()),
+                "n_groups": len(n),
+                "smallest_group": int(n.min()),
+                "note": _note(measure, value, int(n.min())),
+            }
+
+
+def _note(measure: str, value: float, smallest: int) -> str:
+    if smallest == 0:
+        return NO_VALUE
+    if np.isnan(value):
+        return PERFECT_BEST if measure == "skewness" else NO_VALUE
+    return NO_INTERVAL if smallest < 2 else ""
