@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ from nnunet_fair.evaluation.reports.options import ReportOptions
 from nnunet_fair.evaluation.reports.page import render_fragment
 from nnunet_fair.evaluation.scores import analysis as core
 from nnunet_fair.evaluation.scores.case_groups import case_groups
+from nnunet_fair.evaluation.scores.equity import equity_table
+from nnunet_fair.evaluation.scores.equivalence import equivalence_table
 from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
+from nnunet_fair.evaluation.scores.tails import WORST_SHARE, worst_share_table
 from nnunet_fair.files import write_text
 from nnunet_fair.subgroups.options import (
     CONFIDENCE,
@@ -73,6 +77,51 @@ class Analysis:
         self.subgroups: pd.DataFrame = analysis.subgroups
         self.false_positives: pd.DataFrame = analysis.false_positives
         self.warnings: tuple[str, ...] = analysis.warnings
+
+    @cached_property
+    def equity(self) -> pd.DataFrame:
+        """Group-fairness measures of the literature, by attribute and combination.
+
+        Of the cases that hold the structure: equity-scaled DSC, surface DSC and NormHD in their published definitions,
+        each by its name, and minimum, maximum, gap, standard deviation and skewness of the group means, with intervals;
+        see ``nnunet_fair.evaluation.scores.equity``.
+        """
+        return equity_table(self._analysis.present)
+
+    def equivalence(self, margin: float) -> pd.DataFrame:
+        """Every subgroup's DSC against the other cases: the same within a margin, different, or not to be told.
+
+        Args:
+            margin: the largest difference of the mean DSC that does not matter, above 0; to be named before the scores
+                are looked at.
+
+        Returns:
+            Table with one row a subgroup: the difference with its 90 % interval, whether two one-sided tests at 5 %
+            find it smaller than the margin, and the smallest difference this many cases could show; see
+            ``nnunet_fair.evaluation.scores.equivalence``.
+
+        Raises:
+            UserError: the margin is not a number above 0.
+        """
+        if not isinstance(margin, (int, float)) or not 0 < margin < float("inf"):
+            raise UserError(f"`margin` is the largest difference that does not matter, above 0; found {margin!r}")
+        return equivalence_table(self._analysis.present, margin)
+
+    def worst_share(self, share: float = WORST_SHARE) -> pd.DataFrame:
+        """The mean DSC of the worst share of every subgroup's cases (conditional value at risk), with intervals.
+
+        Args:
+            share: of the cases, above 0 and at most 1.
+
+        Returns:
+            Table with one row a subgroup, the whole cohort first.
+
+        Raises:
+            UserError: the share is none.
+        """
+        if not isinstance(share, (int, float)) or not 0 < share <= 1:
+            raise UserError(f"`share` is a share of the cases, above 0 and at most 1; found {share!r}")
+        return worst_share_table(self._analysis.present, share=share)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data, as ``scores.json`` holds it: no case ID, no NaN, None where a value is missing."""
@@ -169,6 +218,11 @@ def evaluate_cases(
         0      all  40      0.75
         1    sex=f  20      0.90
         2    sex=m  20      0.60
+        >>> equity = analysis.equity.query("attributes == 'sex' and metric == 'dsc'").set_index("measure")["value"]
+        >>> equity[["es_sum", "es_std_population", "skewness"]].round(3).to_dict()
+        {'es_sum': 0.577, 'es_std_population': 0.652, 'skewness': 4.0}
+        >>> analysis.equivalence(margin=0.05)[["subgroup", "equivalent"]].head(2).to_dict("list")
+        {'subgroup': ['sex=f', 'sex=m'], 'equivalent': [False, False]}
     """
     table, settings = complete_cases(cases, "cases")
     if not table["dsc"].notna().any():

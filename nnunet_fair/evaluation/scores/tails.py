@@ -7,6 +7,10 @@ Journal of Risk 2, 2000); where α · n is no whole number, the last case counts
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+from nnunet_fair.subgroups.bootstrap import bootstrap_intervals
 
 WORST_SHARE = 0.1
 
@@ -41,3 +45,30 @@ def worst_share_mean(
         with np.errstate(divide="ignore", invalid="ignore"):
             means[:, group] = np.where(taken[:, 0] > 0, counted @ scores / taken[:, 0], np.nan)
     return means
+
+
+def worst_share_table(cohort: ScoredCohort, *, share: float = WORST_SHARE) -> pd.DataFrame:
+    """The mean DSC of the worst share of every subgroup's cases, with its interval.
+
+    Args:
+        cohort: the scored cases.
+        share: see :func:`worst_share_mean`.
+
+    Returns:
+        Table with one row a subgroup, the whole cohort first: subgroup, attributes, kind, n, worst_dsc, low and high
+        (the bootstrap's interval; none for a group of one case), decides and reason.
+    """
+    options, membership = cohort.groups.options, cohort.groups.subgroups.membership
+    intervals = bootstrap_intervals(
+        lambda weights: worst_share_mean(weights, cohort.dsc, membership, share=share),
+        len(cohort),
+        n_resamples=options.n_resamples,
+        confidence=options.confidence,
+        seed=options.seed,
+    )
+    columns = cohort.groups.subgroup_columns()
+    ends = np.where(columns["n"].to_numpy()[:, None] > 1, intervals.ends(), np.nan)
+    columns.insert(4, "worst_dsc", intervals.estimate)
+    columns.insert(5, "low", ends[:, 0])
+    columns.insert(6, "high", ends[:, 1])
+    return columns

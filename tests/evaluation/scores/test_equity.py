@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
 from nnunet_fair.evaluation.scores.equity import MEASURES, NO_INTERVAL, PERFECT_BEST, equity_table, group_measures
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 DSC = [0.9, 0.7, 0.8, 0.4, 0.6, 0.5]
 SITE = ["a", "a", "b", "b", "c", "c"]  # means 0.8, 0.6, 0.55; of all 0.65

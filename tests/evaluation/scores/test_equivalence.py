@@ -13,7 +13,7 @@ from nnunet_fair.evaluation.scores.equivalence import (
     equivalence_test,
     smallest_detectable,
 )
-from nnunet_fair.subgroups.search import SubgroupOptions
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 RNG = np.random.default_rng(1)
 

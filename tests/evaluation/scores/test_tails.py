@@ -1,11 +1,14 @@
 """The mean of the worst tenth."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_fair.evaluation.scores.tails import worst_share_mean
+from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+from nnunet_fair.evaluation.scores.tails import worst_share_mean, worst_share_table
+from nnunet_fair.subgroups.options import SubgroupOptions
 
 
 def of(values, share):
@@ -44,3 +47,18 @@ def test_groups_are_apart_and_a_group_without_weight_has_none():
 def test_an_impossible_share_is_refused():
     with pytest.raises(ValueError, match="a share above 0 and at most 1"):
         of([0.1], 0)
+
+
+def test_table_has_every_subgroup_with_an_interval_around_its_value():
+    rng = np.random.default_rng(4)
+    index = [f"p{i}" for i in range(41)]
+    cases = pd.DataFrame({"dsc": rng.uniform(size=41), "norm_hd": 0.1}, index=index)
+    frame = pd.DataFrame({"site": ["a", "b"] * 20 + ["c"]}, index=index, dtype=object)
+    options = SubgroupOptions(min_group=5, n_resamples=300)
+    table = worst_share_table(ScoredCohort.of(cases, frame, options=options), share=0.25).set_index("subgroup")
+    assert list(table.index) == ["all", "site=a", "site=b", "site=c"]
+    worst = np.sort(cases["dsc"].to_numpy()[:40:2])[:5]  # a quarter of the twenty of site a
+    assert table.loc["site=a", "worst_dsc"] == pytest.approx(worst.mean())
+    large = table.drop("site=c")
+    assert (large["low"] <= large["worst_dsc"]).all() and (large["worst_dsc"] <= large["high"]).all()
+    assert table.loc["site=c", ["low", "high"]].isna().all() and not table.loc["site=c", "decides"]
