@@ -11,6 +11,8 @@ from nnunet_fair.settings_record import check_bool, check_integer, check_number,
 
 PLANS_SECTION = "nnunet_fair"
 AUTOMATIC = "auto"
+LARGEST_WEIGHT = 1000.0
+"""No case weighs more, whatever the settings: a larger weight in a saved state is damage."""
 ACCEPT_CHANGED_METADATA = "NNUNET_FAIR_ACCEPT_CHANGED_METADATA"
 ACCEPT_MISSING_STATE = "NNUNET_FAIR_ACCEPT_MISSING_STATE"
 """Environment variable: with 1, a training continues (``--c``) although the case metadata changed."""
@@ -77,7 +79,8 @@ class FairConfig:
             object.__setattr__(self, "attributes", tuple(names))
         check_number(self, "min_support", low=0.0, high=1.0, low_open=True)
         check_number(self, "strength", low=0.0)
-        check_number(self, "max_weight", low=1.0, low_open=True)  # 1 would switch off what strength 0 switches off
+        # 1 would switch off what strength 0 switches off
+        check_number(self, "max_weight", low=1.0, low_open=True, high=LARGEST_WEIGHT)
         check_number(self, "min_t", low=0.0)
         check_number(self, "max_gradient", low=0.0, low_open=True, others=(AUTOMATIC, None))
         check_integer(self, "max_items", low=1)

@@ -17,10 +17,9 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.files import write_json
+from nnunet_fair.training.config import LARGEST_WEIGHT
 
 VERSION = 1
-LARGEST_WEIGHT = 1000.0
-"""No setting gives a case a larger weight."""
 
 
 @dataclass(frozen=True, repr=False)

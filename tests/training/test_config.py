@@ -96,6 +96,7 @@ def test_an_unknown_key_names_the_nearest_known_one():
         ("score_class", -1),
         ("strength", -1),
         ("max_weight", 0.5),
+        ("max_weight", 1001),  # a saved state with such a weight would be refused
         ("max_weight", 1),  # all weights would be 1: strength 0 switches the weighting off
         ("max_gradient", 0.0),
         ("max_gradient", "small"),
