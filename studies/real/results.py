@@ -72,11 +72,6 @@ def has_result(results: Path, name: str) -> bool:
     return (results / f"{name}.csv").is_file()
 
 
-def read_note(results: Path, name: str) -> dict:
-    """What is noted of a finished run."""
-    return json.loads((results / f"{name}.json").read_text())
-
-
 def check_settings(results: Path, settings: Mapping[str, object], source: str) -> None:
     """Refuse results of other settings or other images.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from scipy import stats
 
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
@@ -52,6 +53,12 @@ def test_large_groups_follow_the_short_formula():
     assert np.isnan(smallest_gap(1, 50, 0.2))
     with pytest.raises(UserError, match="`sd` is a standard deviation above 0, found 0"):
         smallest_gap(5, 5, 0)
+
+
+def test_the_smallest_gap_is_found_in_four_of_five_studies():
+    rng, gap = np.random.default_rng(1), smallest_gap(50, 150, 0.2)
+    found = [stats.ttest_ind(rng.normal(gap, 0.2, 50), rng.normal(0, 0.2, 150)).pvalue < 0.05 for _ in range(2000)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.03)
 
 
 def test_gaps_of_an_attribute_are_of_its_largest_and_smallest_groups():

@@ -4,8 +4,7 @@ That a difference is not significant says nothing in its favour: with few patien
 (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987; Lakens, Social Psychological and Personality
 Science 8, 2017) ask the opposite question: is the difference smaller than a margin δ that somebody named beforehand? It
 is, at the 5 % level, where the 90 % interval of the difference lies within ±δ. And the smallest difference that a
-two-sided test at 5 % finds in 80 % of studies of this size, (z₀.₉₇₅ + z₀.₈) · σ · √(1/n₁ + 1/n₂), says beforehand what
-cannot be seen.
+two-sided test at 5 % finds in 80 % of studies of this size, the audit's ``smallest_gap``, says what cannot be seen.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ import pandas as pd
 from scipy import stats
 
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+from nnunet_fair.metadata.audit.detectable_gap import smallest_gap
 
 LEVEL = 0.05
-POWER = 0.8
 EQUIVALENCE_COLUMNS = (
     *("subgroup", "attributes", "n", "n_others", "difference", "low", "high"),
     *("margin", "p_equivalence", "equivalent", "smallest_detectable", "note"),
@@ -77,25 +76,6 @@ def equivalence_test(first: np.ndarray, second: np.ndarray, margin: float, *, le
     return Equivalence(difference, float(interval.low), float(interval.high), float(max(above, below)))
 
 
-def smallest_detectable(sd: float, n_first: int, n_second: int, *, level: float = LEVEL, power: float = POWER) -> float:
-    """The smallest difference of two means that a study of this size can show.
-
-    Args:
-        sd: standard deviation of the scores inside the groups.
-        n_first: cases of the first group.
-        n_second: cases of the second.
-        level: of the two-sided test.
-        power: share of such studies that find it.
-
-    Returns:
-        (z₁₋level/₂ + z_power) · sd · √(1/n₁ + 1/n₂); infinite where a group is empty.
-    """
-    if min(n_first, n_second) < 1:
-        return float("inf")
-    quantiles = stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)
-    return float(quantiles * sd * np.sqrt(1 / n_first + 1 / n_second))
-
-
 def equivalence_table(cohort: ScoredCohort, margin: float) -> pd.DataFrame:
     """Every subgroup's DSC against the cases outside it: the same within a margin, different, or not to be told.
 
@@ -121,7 +101,7 @@ def equivalence_table(cohort: ScoredCohort, margin: float) -> pd.DataFrame:
             note = "" if np.isfinite(found.p) else NO_SPREAD
             squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
             pooled = np.sqrt(squares / max(len(cohort) - 2, 1))
-            detectable = smallest_detectable(pooled, len(first), len(second))
+            detectable = smallest_gap(len(first), len(second), pooled) if pooled > 0 else np.nan
         rows.append(
             {
                 "subgroup": row.subgroup,
