@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_fair.files import atomic_path, temporary_name
+from nnunet_fair.files import atomic_link, atomic_path
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -25,14 +25,11 @@ def place_file(source: Path, target: Path, link: str) -> None:
         with atomic_path(target) as temporary:
             shutil.copyfile(source, temporary)
         return
-    # A link is one call: a temporary folder around it would be most of the time of linking a cohort.
-    temporary = temporary_name(target)
-    temporary.unlink(missing_ok=True)
-    if link == "symlink":
-        temporary.symlink_to(source.resolve())
-    else:
-        os.link(source.resolve(), temporary)
-    temporary.replace(target)
+    with atomic_link(target) as temporary:
+        if link == "symlink":
+            temporary.symlink_to(source.resolve())
+        else:
+            os.link(source.resolve(), temporary)
 
 
 def write_image(image: sitk.Image, target: Path) -> None:

@@ -14,9 +14,10 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
+import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.processes import is_running, machine, start_of
+from nnunet_fair.processes import is_running, machine, signals_wait, start_of, undone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,32 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(_hidden_prefix(path, _NEW) + "link")
 
 
+def _unused_name(path: Path, kind: str) -> Path:
+    return path.with_name(_hidden_prefix(path, kind) + secrets.token_hex(8))
+
+
+@contextmanager
+def _hidden_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside ``path`` that goes with the block; named before it is made, so that a signal finds it."""
+    folder = _unused_name(path, _NEW)
+    with undone(lambda: remove_tree(folder)):
+        folder.mkdir(mode=stat.S_IRWXU)
+        yield folder
+
+
+@contextmanager
+def atomic_link(path: Path) -> Iterator[Path]:
+    """Yield a hidden name beside ``path`` for a link, which is renamed to ``path`` when the block ends.
+
+    A link is one call: :func:`atomic_path`, with its folder, would be most of the time of linking a cohort.
+    """
+    temporary = temporary_name(path)
+    temporary.unlink(missing_ok=True)
+    with undone(lambda: temporary.unlink(missing_ok=True)):  # renaming a link to the very same file does nothing
+        yield temporary
+        temporary.replace(path)
+
+
 @contextmanager
 def staging_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` and remove it at the end; leftovers of killed runs are removed first.
@@ -67,8 +94,8 @@ def staging_folder(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     remove_leftovers(path.parent, path.name)
-    with tempfile.TemporaryDirectory(prefix=_hidden_prefix(path, _NEW), dir=path.parent) as folder:
-        yield Path(folder)
+    with _hidden_folder(path) as folder:
+        yield folder
 
 
 def remove_leftovers(folder: str | os.PathLike, name: str | None = None) -> None:
@@ -97,11 +124,19 @@ def _in_use(entry: Path, match: re.Match[str]) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder or file; a link goes, and not what it points at."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    """Remove a folder or file, or nothing where there is none; a link goes, and not what it points at."""
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:  # a folder that was copied from one that may not be written to
+        path.chmod(stat.S_IRWXU)
+        for folder, inner, _ in os.walk(path):
+            for entry in (Path(folder, name) for name in inner):
+                if not entry.is_symlink():
+                    entry.chmod(stat.S_IRWXU)
+        shutil.rmtree(path)
 
 
 @contextmanager
@@ -121,8 +156,8 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[P
         OSError: no space was left: image writers may not say so.
     """
     path = Path(path)
-    with tempfile.TemporaryDirectory(prefix=_hidden_prefix(path, _NEW), dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+    with _hidden_folder(path) as folder:
+        temporary = folder / path.name
         try:
             yield temporary
             _check_space(temporary, path)
@@ -172,17 +207,25 @@ def replace_folder(new: Path, target: Path) -> None:
         target: its place; what is there is removed afterwards. A link is followed.
     """
     target = target.resolve()
-    if not target.exists():
+    with signals_wait():
+        if not target.exists():
+            new.rename(target)
+        elif _exchange(new, target):
+            remove_tree(new)
+        else:
+            _replace_in_two_steps(new, target)
+
+
+def _replace_in_two_steps(new: Path, target: Path) -> None:
+    """Between the two there is no folder: after a kill the next run finds the old one by its name and puts it back."""
+    old = _unused_name(target, _OLD)
+    target.rename(old)
+    try:
         new.rename(target)
-    elif _exchange(new, target):
-        remove_tree(new)
-    else:
-        # Between these two calls there is no folder: the next run finds the old one by its name and puts it back.
-        old = Path(tempfile.mkdtemp(prefix=_hidden_prefix(target, _OLD), dir=target.parent))
-        old.rmdir()
-        target.rename(old)
-        new.rename(target)
-        remove_tree(old)
+    except OSError:
+        old.rename(target)
+        raise
+    remove_tree(old)
 
 
 def _exchange(first: Path, second: Path) -> bool:

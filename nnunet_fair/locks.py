@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import remove_leftovers, temporary_name
-from nnunet_fair.processes import is_running, start_of
+from nnunet_fair.processes import is_running, signals_wait, start_of, undone
 
 _LOCK = "nnunet_fair-lock"
 _ATTEMPTS = 5
@@ -38,13 +38,18 @@ def folder_lock(folder: str | os.PathLike) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    _take(path, Path(folder))
-    _held.add(path)
-    try:
+    with undone(lambda: _release(path)):
+        with signals_wait():
+            _take(path, Path(folder))
         yield
-    finally:
+
+
+def _release(path: Path) -> None:
+    """Remove the lock file where it is this run's; where that is not possible, it goes with the process."""
+    if path in _held:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         _held.discard(path)
-        path.unlink(missing_ok=True)
 
 
 def _lock_file(folder: Path) -> Path:
@@ -58,16 +63,18 @@ def _take(path: Path, folder: Path) -> None:
     me = {"process": os.getpid(), "start": start_of(os.getpid()), "machine": platform.node(), "since": _now()}
     remove_leftovers(path.parent, path.name)
     own = temporary_name(path)
-    own.write_text(json.dumps(me), encoding="utf-8")
     try:
+        own.write_text(json.dumps(me), encoding="utf-8")
         for _ in range(_ATTEMPTS):
             try:
                 os.link(own, path)  # whole from the first moment, and refused where there is one
+                _held.add(path)
                 return
             except FileExistsError:
                 pass
             except OSError:  # a file system without hard links
                 if not path.exists():
+                    _held.add(path)
                     path.write_text(json.dumps(me), encoding="utf-8")
                     return
             owner = _read(path)
@@ -107,7 +114,16 @@ def _read(path: Path) -> dict | None:
 
 
 def _holds(owner: dict) -> bool:
-    """Whether that process is still there; on another machine nobody can tell, so it counts as there."""
+    """Whether that process is still there; on another machine nobody can tell, so it counts as there.
+
+    This process itself no longer holds it: it would not have asked.
+    """
+    if (int(owner["process"]), owner["start"], owner["machine"]) == (
+        os.getpid(),
+        start_of(os.getpid()),
+        platform.node(),
+    ):
+        return False
     return owner["machine"] != platform.node() or is_running(int(owner["process"]), str(owner["start"]))
 
 

@@ -66,8 +66,17 @@ class Ended(KeyboardInterrupt):
         self.number = number
 
 
+_waits = 0  # blocks of signals_wait that the main thread is in
+_came: list[int] = []  # signals that came meanwhile
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
-    raise Ended(number)
+    if _waits:
+        _came.append(number)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Ended(number)
 
 
 def _forget_signals() -> None:
@@ -76,10 +85,13 @@ def _forget_signals() -> None:
     A worker that left by an exception instead could do so with the pool's lock in its hands, and the pool would wait
     for it for ever.
     """
-    for name in _INTERRUPTING:
+    global _waits
+    _waits = 0
+    _came.clear()
+    for name in (*_INTERRUPTING, "SIGINT"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is _end:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 if hasattr(os, "register_at_fork"):
@@ -94,16 +106,68 @@ def signals_interrupt() -> Iterator[None]:
     processes that are forked meanwhile.
     """
     earlier: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in _INTERRUPTING:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                earlier[number] = signal.signal(number, _end)
     try:
+        if threading.current_thread() is threading.main_thread():
+            for name in (*_INTERRUPTING, "SIGINT"):
+                number = getattr(signal, name, None)
+                usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+                if number is not None and signal.getsignal(number) == usual:
+                    earlier[number] = usual
+                    signal.signal(number, _end)
         yield
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def signals_wait() -> Iterator[None]:
+    """SIGTERM, SIGHUP and Ctrl-C wait until the block has ended, for steps that belong together and are short.
+
+    Blocking them in the thread would not do: the system would hand them to another thread, and Python would still call
+    their handlers in the main one.
+    """
+    global _waits
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers never interrupt another thread
+        return
+    before, replaced = _waits, False
+    try:
+        if not before:
+            _came.clear()
+        _waits = before + 1
+        # Outside of signals_interrupt, in a notebook or a training, Ctrl-C alone is an exception.
+        replaced = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if replaced:
+            signal.signal(signal.SIGINT, _end)
+        yield
+    finally:
+        _waits = before  # first: as long as the handler is ours, nothing can come between
+        if replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _came and not before:
+        number = _came[0]
+        _came.clear()
+        signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def undone(undo: Callable[[], None]) -> Iterator[None]:
+    """Call ``undo`` when the block has ended, whatever ends it, a signal in the middle of undoing too.
+
+    Args:
+        undo: has to find out by itself what there is to undo, for it may be called twice.
+    """
+    try:
+        try:
+            yield
+        finally:
+            with signals_wait():
+                undo()
+    except (KeyboardInterrupt, SystemExit):
+        with signals_wait():
+            undo()  # the signal may have come before the first call began
+        raise
 
 
 def start_worker(prepare: Callable[[], None] | None = None) -> None:
@@ -123,6 +187,9 @@ def start_worker(prepare: Callable[[], None] | None = None) -> None:
 
 def _end_worker(number: int, _frame: FrameType | None) -> None:
     """Leave the task by an exception, so that it removes what it has half written; the end follows in any case."""
+    if _waits:
+        _came.append(number)
+        return
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, _TIME_TO_TIDY)

@@ -10,6 +10,7 @@ import pytest
 
 from nnunet_fair import files
 from nnunet_fair.files import (
+    atomic_link,
     atomic_path,
     no_formula,
     remove_leftovers,
@@ -22,6 +23,7 @@ from nnunet_fair.files import (
     write_text,
 )
 from nnunet_fair.processes import machine
+from tests.faults.signals import names, signal_at_every_step
 
 
 def hidden(folder: Path) -> list[str]:
@@ -121,6 +123,77 @@ def test_a_swap_killed_between_its_two_steps_is_undone_by_the_next_run(tmp_path)
     left_over(tmp_path, "out", kind="old")
     remove_leftovers(tmp_path, "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_signal_at_any_step_leaves_a_file_whole_and_nothing_hidden(tmp_path):
+    def write():
+        (tmp_path / "a.txt").write_text("old")
+        write_text("new", tmp_path / "a.txt")
+
+    def whole(step):
+        assert names(tmp_path) == ["a.txt"], step
+        assert (tmp_path / "a.txt").read_text() in ("old", "new"), step
+
+    assert signal_at_every_step(write, whole) > 20
+
+
+def test_a_signal_at_any_step_leaves_no_link_half_way(tmp_path):
+    (tmp_path / "source").touch()
+
+    def link():
+        (tmp_path / "link").unlink(missing_ok=True)
+        with atomic_link(tmp_path / "link") as temporary:
+            temporary.symlink_to(tmp_path / "source")
+
+    signal_at_every_step(
+        link, lambda step: None if {"link", "source"} >= {*names(tmp_path)} else pytest.fail(str(step))
+    )
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_signal_at_any_step_of_a_swap_leaves_the_old_or_the_new_folder(tmp_path, monkeypatch, exchange):
+    if not exchange:
+        monkeypatch.setattr(files, "_exchange", lambda first, second: False)
+
+    def swap():
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "mask").write_text("old")
+        with staging_folder(tmp_path / "out") as scratch:
+            (scratch / "finished").mkdir()
+            (scratch / "finished" / "mask").write_text("new")
+            replace_folder(scratch / "finished", tmp_path / "out")
+
+    def old_or_new(step):
+        assert names(tmp_path) == ["out"], step
+        assert (tmp_path / "out" / "mask").read_text() in ("old", "new"), step
+
+    assert signal_at_every_step(swap, old_or_new) > 30
+
+
+def test_a_second_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda first, second: False)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "missing", tmp_path / "out")
+    assert names(tmp_path) == ["out"]
+
+
+def test_linking_a_file_to_where_it_is_linked_already(tmp_path):
+    (tmp_path / "source").touch()
+    for _ in range(2):  # renaming one name of a file to another of the same does nothing
+        with atomic_link(tmp_path / "link") as temporary:
+            os.link(tmp_path / "source", temporary)
+    assert names(tmp_path) == ["link", "source"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_may_not_be_written_to_is_removed_all_the_same(tmp_path):
+    (tmp_path / "out" / "inner").mkdir(parents=True)
+    (tmp_path / "out" / "inner" / "file").touch()
+    for folder in ("out/inner", "out"):
+        (tmp_path / folder).chmod(0o500)
+    files.remove_tree(tmp_path / "out")
+    assert names(tmp_path) == []
 
 
 def test_half_a_surrogate_pair_is_written_as_a_question_mark(tmp_path):

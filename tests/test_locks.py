@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import signal
 
 import pytest
 
@@ -10,6 +11,7 @@ from nnunet_fair import locks
 from nnunet_fair.errors import UserError
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.processes import start_of
+from tests.faults.signals import names, signal_at_every_step
 
 
 def lock_of(folder, **owner):
@@ -78,3 +80,37 @@ def test_in_the_folder_where_its_parent_may_not_be_written(tmp_path, monkeypatch
     monkeypatch.setattr(locks.os, "access", lambda path, mode: False)
     with folder_lock(tmp_path / "out"):
         assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_at_any_step_leaves_no_lock(tmp_path, number):
+    def take_and_release():
+        with folder_lock(tmp_path / "out"):
+            pass
+
+    def nothing_is_left(step):
+        assert names(tmp_path) == [], step
+        assert not locks._held, step
+
+    assert signal_at_every_step(take_and_release, nothing_is_left, number) > 50
+
+
+def test_a_signal_while_a_stale_lock_is_taken_over_leaves_none_of_ours(tmp_path):
+    def take_over():
+        lock_of(tmp_path / "out", process=4194999)
+        with folder_lock(tmp_path / "out"):
+            pass
+
+    def none_of_ours(step):
+        for name in names(tmp_path):
+            assert json.loads((tmp_path / name).read_text())["process"] == 4194999, step
+            (tmp_path / name).unlink()
+
+    signal_at_every_step(take_over, none_of_ours)
+
+
+def test_a_lock_that_this_process_lost_sight_of_is_its_own(tmp_path):
+    lock_of(tmp_path / "out", process=os.getpid(), start=start_of(os.getpid()))
+    with folder_lock(tmp_path / "out"):
+        pass
+    assert names(tmp_path) == []
