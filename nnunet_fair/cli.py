@@ -24,6 +24,7 @@ COMMANDS = (
     "postprocess",
     "evaluate",
     "compare",
+    "pcr",
     "export",
     "demo",
     "env",

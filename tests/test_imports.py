@@ -32,6 +32,10 @@ ALLOWED = {
         *("masks", "metadata", "subgroups"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),
     },
+    "pcr": {
+        *("masks", "metadata", "subgroups", "dataset_conversion"),
+        *("evaluation.metrics", "evaluation.scores", "evaluation.comparison"),
+    },
     "api": {
         *("masks", "subgroups", "training", "evaluation"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),

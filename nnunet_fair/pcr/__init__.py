@@ -1,0 +1,1 @@
+"""Prediction of treatment response (pCR, the challenge's Task 2): lesion features and response models."""
