@@ -17,7 +17,8 @@ from nnunet_fair.dataset_conversion.case import (
     skipped,
 )
 from nnunet_fair.dataset_conversion.cohort import Cohort, read_cohort
-from nnunet_fair.dataset_conversion.dataset import DatasetFolder, Folds, write_dataset_files, write_folds
+from nnunet_fair.dataset_conversion.dataset import WRITTEN, DatasetFolder, Folds, write_dataset_files, write_folds
+from nnunet_fair.dataset_conversion.layout import INPUT_FOLDERS
 from nnunet_fair.dataset_conversion.recipes import RecipeSettings
 from nnunet_fair.dataset_conversion.report import REPORT_FILE, summary, write_report
 from nnunet_fair.dataset_conversion.run import run_tasks
@@ -26,6 +27,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.mama_mia import DEFAULT_ATTRIBUTES, TUMOR_VOLUME, build_attributes
+from nnunet_fair.outputs import refuse_among_inputs, refuse_inputs
 from nnunet_fair.paths import RAW, environment_folder
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"
@@ -110,6 +112,7 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
             converted, or writing failed.
     """
     root = Path(root).resolve()  # the same case from wherever the command is run
+    _check_place(root, environment_folder(RAW) / dataset_name, options)
     cohort = read_cohort(
         root,
         table=options.table,
@@ -156,6 +159,18 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
         folds=folds,
         outdated=fingerprint if n_resumed < len(tasks) and fingerprint.is_file() else None,
     )
+
+
+def _check_place(root: Path, final: Path, options: ConversionOptions) -> None:
+    """Refuse a dataset folder in which, or because of which, something that is read would be lost or taken for a case.
+
+    Raises:
+        UserError: the cohort or its table lies in the dataset's folder, or this lies among the cohort's cases.
+    """
+    remedy = f"let {RAW} be another folder, or move what is read"
+    read = (root, options.table, *(root / part for part in INPUT_FOLDERS))
+    refuse_inputs(final, read, names=WRITTEN, replaced=options.overwrite, remedy=remedy)
+    refuse_among_inputs(final, (root / part for part in INPUT_FOLDERS), remedy=remedy)
 
 
 def _check_folds(cohort: Cohort, n_folds: int) -> None:

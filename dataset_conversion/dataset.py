@@ -17,19 +17,27 @@ from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outpu
 from nnunet_fair.dataset_conversion.crop import CROPS_FILE, crops_document
 from nnunet_fair.dataset_conversion.layout import FILE_ENDING
 from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE, RECIPE_KEY, RecipeSettings
+from nnunet_fair.dataset_conversion.report import REPORT_FILE
 from nnunet_fair.dataset_conversion.splits import same_cases
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import read_json, remove_leftovers, replace_folder, write_json
 from nnunet_fair.masks.breast_boxes import BOXES_FILE, boxes_document
 from nnunet_fair.masks.endings import case_and_channel, case_id_of
-from nnunet_fair.metadata.fair_cases import write_fair_cases
+from nnunet_fair.metadata.fair_cases import FAIR_CASES, write_fair_cases
 from nnunet_fair.metadata.folds import fold_balance, stratified_folds
+from nnunet_fair.outputs import refuse_foreign
 from nnunet_fair.paths import PREPROCESSED, RAW, environment_folder
 
 SPLITS_FILE = "splits_final.json"
 PREVIOUS_SPLITS_FILE = "splits_final.previous.json"
 IDENTITY_FILE = "conversion_identity.json"
+DATASET_FILE = "dataset.json"
 _PARTS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
+WRITTEN = (
+    *(*_PARTS, DATASET_FILE, FAIR_CASES, BOXES_FILE, CROPS_FILE, RECIPE_FILE),
+    *(IDENTITY_FILE, journal.JOURNAL_FILE, REPORT_FILE),
+)
+"""What a conversion writes into the dataset's folder."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class DatasetFolder:
                     f"{final} was converted {_difference(found, identity)}; `overwrite` replaces it, or "
                     "choose another dataset number"
                 )
+        if overwrite and final.exists():
+            _refuse_others(final)
         working = staging if overwrite or not final.exists() else final
         if staging.exists() and (working != staging or overwrite or _read_identity(staging) != identity):
             shutil.rmtree(staging)
@@ -168,7 +178,7 @@ def write_dataset_files(
         "file_ending": FILE_ENDING,
         RECIPE_KEY: settings.to_json(),
     }
-    write_json(content, folder / "dataset.json")
+    write_json(content, folder / DATASET_FILE)
 
 
 def write_folds(dataset_name: str, groups: pd.DataFrame, *, n_folds: int, seed: int, overwrite: bool) -> Folds:
@@ -215,6 +225,18 @@ def _refuse_taken_number(name: str) -> None:
                 f"{root / taken[0]} has the same number; choose another dataset number, or the same "
                 "`name` to continue it"
             )
+
+
+def _refuse_others(folder: Path) -> None:
+    """Refuse to replace a dataset in which something was added by somebody else."""
+    known = journal.read_journal(folder)
+    for entry in sorted(folder.iterdir()):
+        refuse_foreign(entry, entry.name in WRITTEN or entry.name.startswith("."), remedy="move it away")
+    for part in _PARTS:
+        for entry in sorted((folder / part).iterdir()) if (folder / part).is_dir() else ():
+            image = case_and_channel(entry.name) if part.startswith("images") else None
+            case_id = image[0] if image else case_id_of(entry.name)
+            refuse_foreign(entry, case_id in known or entry.name.startswith("."), remedy="move it away")
 
 
 def _read_identity(folder: Path) -> dict[str, Any] | None:

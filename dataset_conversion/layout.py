@@ -19,6 +19,8 @@ FILE_ENDING = ".nii.gz"
 IMAGES = "images"
 SEGMENTATIONS = "segmentations"
 PATIENT_INFO = "patient_info_files"
+INPUT_FOLDERS = (IMAGES, SEGMENTATIONS, PATIENT_INFO)
+"""Everything in these is taken for a case, its label or its box."""
 TABLE_STEM = "clinical_and_imaging_info"
 TABLE_SUFFIXES = (".xlsx", ".csv", ".tsv", ".json")
 SPLIT_FILE = "train_test_splits.csv"

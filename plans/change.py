@@ -11,11 +11,14 @@ from typing import Any
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_text
+from nnunet_fair.outputs import is_record, refuse_foreign
 from nnunet_fair.paths import preprocessed_folder
 from nnunet_fair.training.config import PLANS_SECTION, FairConfig
 
 DEFAULT = "default"
 """The value that resets a setting."""
+PLANS_KEYS = ("plans_name",)
+"""What a plans file of nnU-Net is known by."""
 _NULL_IS_A_VALUE = ("max_gradient",)
 """Settings whose null is another choice than their default."""
 
@@ -123,6 +126,7 @@ def _check_new_name(name: str, target: Path, overwrite: bool) -> None:
         )
     if target.exists() and not overwrite:
         raise UserError(f"{target} is there already; give `overwrite` to replace it, or another `new_name`")
+    refuse_foreign(target, is_record(target, PLANS_KEYS), remedy="give another `new_name`")
 
 
 def _read_plans(path: Path) -> dict[str, Any]:

@@ -14,7 +14,9 @@ import numpy as np
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_json
 from nnunet_fair.masks.endings import PLANAR_ENDINGS
+from nnunet_fair.outputs import is_record, refuse_foreign
 from nnunet_fair.paths import dataset_name, preprocessed_folder, raw_folder
+from nnunet_fair.plans.change import PLANS_KEYS
 from nnunet_fair.plans.planner import CONFIGURATION, plan
 from nnunet_fair.plans.presets import Preset
 
@@ -61,7 +63,8 @@ def install_preset(dataset: str | int, preset: Preset, *, overwrite: bool = Fals
     configuration = plans["configurations"][CONFIGURATION]
     notes = _check_sizes(name, preset, configuration, fingerprint)
     path = preprocessed_folder(name) / f"{preset.name}.json"
-    if path.is_file() and not overwrite and json.loads(path.read_text(encoding="utf-8")) != plans:
+    refuse_foreign(path, is_record(path, PLANS_KEYS), remedy="move it away")
+    if path.is_file() and not overwrite and json.loads(path.read_text(encoding="utf-8") or "null") != plans:
         raise UserError(f"{path} holds other plans (edited, or of other data); give `overwrite` to replace them")
     write_json(plans, path)
     return Installed(path, configuration, estimated_gb, tuple(notes))

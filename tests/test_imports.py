@@ -12,7 +12,7 @@ FOLDERS = {
     "nnunet_fair.dataset_conversion": ROOT / "dataset_conversion",
     "nnunet_fair.plans": ROOT / "plans",
 }
-GROUND = {"case_ids", "environment", "errors", "files", "locks", "paths", "processes", "settings_record"}
+GROUND = {"case_ids", "environment", "errors", "files", "locks", "outputs", "paths", "processes", "settings_record"}
 """Modules beside the rooms that know none of them."""
 ALLOWED = {
     "masks": set(),

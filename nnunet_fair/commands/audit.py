@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnunet_fair.commands.table_arguments import add_table_arguments, table_reading
 
+OPTIONS = {"output": "-o"}
 HELP = "look at a dataset's patients before training: groups, missing values, scanners, folds, the gaps that can show"
 
 
@@ -56,7 +57,6 @@ def run(args: argparse.Namespace) -> int:
     for row in audit.gaps.itertuples():
         print(f"{row.attribute}: {row.largest} can show a gap in DSC of {row.gap_largest:.3f} or more")
     folder = args.o or Path(f"audit_{audit.dataset}")
-    folder.mkdir(parents=True, exist_ok=True)
-    page, table = write_audit(audit, folder)
+    page, table = write_audit(audit, folder, (args.table, args.scores))
     print(f"wrote {page} and {table}")
     return 0

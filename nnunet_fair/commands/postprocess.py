@@ -65,11 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Post-process a folder and say what was done; 1 where a case was skipped."""
     from nnunet_fair.masks.breast_boxes import read_boxes
-    from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
+    from nnunet_fair.outputs import refuse_inputs
+    from nnunet_fair.postprocessing.postprocess_folder import OWN_FILES, postprocess_folder
     from nnunet_fair.postprocessing.report import summary_lines
     from nnunet_fair.postprocessing.settings import merge_settings, parse_labels, read_settings
     from nnunet_fair.postprocessing.uncrop import read_crops
 
+    refuse_inputs(
+        args.o, (args.settings, args.boxes, args.uncrop), names=OWN_FILES, remedy="give another `target` folder"
+    )
     settings = merge_settings(
         read_settings(args.settings) if args.settings else None,
         box=True if args.boxes else None,

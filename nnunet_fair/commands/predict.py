@@ -60,12 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict a cohort; 1 where a case was skipped."""
+    from nnunet_fair.outputs import refuse_inputs
     from nnunet_fair.paths import find_model
+    from nnunet_fair.postprocessing.postprocess_folder import OWN_FILES
     from nnunet_fair.postprocessing.report import summary_lines
     from nnunet_fair.postprocessing.settings import PostprocessingSettings, read_settings
     from nnunet_fair.prediction.model import open_model, parse_folds
     from nnunet_fair.prediction.predict import REPORT_FILE, predict_cohort
 
+    refuse_inputs(args.o, (args.settings,), names=OWN_FILES, remedy="give another `target` folder")
     settings = PostprocessingSettings() if args.no_postprocessing else None
     prediction = predict_cohort(
         args.i,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+OPTIONS = {"root": "-o"}
 HELP = "write a synthetic cohort in the layout of MAMA-MIA, with a planted, documented disparity"
 
 _DISPARITIES = ("distinct", "small", "noise", "balanced", "intersection")

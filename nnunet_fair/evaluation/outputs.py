@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import remove_leftovers, write_csv
 from nnunet_fair.locks import folder_lock
+from nnunet_fair.outputs import begins_with, is_page, is_record, refuse_foreign, refuse_inputs
 
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
 FALSE_POSITIVES = "false_positives.csv"
@@ -23,7 +23,6 @@ _BEGINNINGS = {
     LEVELLING: ("variable,", "attribute,"),
 }
 _KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}
-_GENERATOR = '<meta name="generator" content="nnunet-fair'
 
 
 @contextmanager
@@ -59,39 +58,18 @@ def check_outputs(folder: Path, names: Sequence[str], inputs: Iterable[Path | No
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; `output` takes a folder")
-    place = folder.resolve()
-    written = {place / name for name in names}
-    for given in inputs:
-        if given is None:
-            continue
-        path = given.resolve()
-        if path == place and path.is_dir():
-            raise UserError(f"{given} is read, and results would be written into it; give another `output` folder")
-        if path in written:
-            raise UserError(f"{given} is read, and the results would overwrite it; give another `output` folder")
+    refuse_inputs(folder, inputs, names=names)
     for name in names:
-        path = folder / name
-        if path.is_dir() or (path.is_file() and not _is_own(path)):
-            raise UserError(
-                f"{path} was not written by this command and would be overwritten; move it away or give another "
-                "`output` folder"
-            )
+        refuse_foreign(folder / name, _is_own(folder / name))
 
 
 def _is_own(path: Path) -> bool:
-    """Whether a file of this name is one that this package writes; an empty one is nobody's loss."""
-    text = path.read_bytes()[:4_000_000].decode(encoding="utf-8", errors="replace")
-    if not text.strip():
-        return True
+    """Whether a file of this name is one that this package writes."""
     if path.name in _BEGINNINGS:
-        return text.startswith(_BEGINNINGS[path.name])
+        return begins_with(path, _BEGINNINGS[path.name])
     if path.name in _KEYS:
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError):
-            return False
-        return isinstance(content, dict) and _KEYS[path.name] <= content.keys()
-    return _GENERATOR in text
+        return is_record(path, _KEYS[path.name])
+    return is_page(path)
 
 
 def write_optional_table(table: pd.DataFrame, path: Path) -> None:

@@ -27,6 +27,7 @@ from nnunet_fair.metadata.mama_mia import (
     is_mama_mia_table,
     source_column,
 )
+from nnunet_fair.outputs import begins_with, refuse_foreign, refuse_inputs
 from nnunet_fair.paths import PREPROCESSED, RAW, dataset_name, preprocessed_folder
 from nnunet_fair.settings_record import nearest_hint
 
@@ -107,6 +108,9 @@ def write_metadata(
     for path in (target / FAIR_CASES, splits_path):
         if path is not None and path.exists() and not overwrite:
             raise UserError(f"{path} exists; `overwrite` replaces it")
+        if path is not None:
+            refuse_inputs(path, [table_path], remedy="give a copy of it that lies elsewhere")
+    refuse_foreign(target / FAIR_CASES, begins_with(target / FAIR_CASES, CASE_ID), remedy="move it away")
     table = (reading or TableReading()).read(table_path)
     metadata = build_metadata(table, cases, attributes, unknown=unknown, patient_column=patient_column)
     report = [*_match_lines(table, cases, metadata), *coverage_lines(metadata.groups, min_group=min_group)]

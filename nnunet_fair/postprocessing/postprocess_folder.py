@@ -18,6 +18,7 @@ from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.masks.endings import FILE_ENDINGS, case_id_of, list_masks
 from nnunet_fair.masks.writing import spacing_file
+from nnunet_fair.outputs import is_record, refuse_foreign, refuse_inputs
 from nnunet_fair.postprocessing.postprocess_case import CaseOutcome, CaseTask, run_case
 from nnunet_fair.postprocessing.postprocess_mask import Change
 from nnunet_fair.postprocessing.probabilities import LabelSet, read_label_set
@@ -40,7 +41,7 @@ TABLE_COLUMNS = (
 )
 # nnU-Net's own files beside predictions that later steps (its ensembling and evaluation, this command again) look for.
 _PASSED_ON = ("dataset.json", "plans.json")
-_OWN = (TABLE_FILE, SETTINGS_FILE, *_PASSED_ON)
+OWN_FILES = (TABLE_FILE, SETTINGS_FILE, *_PASSED_ON)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def postprocess_folder(
     masks = list_masks(source)
     if not masks:
         raise UserError(f"{source} holds no masks (files ending in {', '.join(FILE_ENDINGS)})")
-    _check_request(source, target, masks, settings, boxes, probabilities, crops, overwrite)
+    _check_request(source, target, settings, boxes, probabilities, crops, overwrite)
     label_set = read_label_set(source)
     if label_set is None and probabilities is not None:
         label_set = read_label_set(probabilities)
@@ -146,7 +147,6 @@ def postprocess_folder(
 def _check_request(
     source: Path,
     target: Path,
-    masks: dict[str, Path],
     settings: PostprocessingSettings,
     boxes: Boxes | None,
     probabilities: str | os.PathLike | None,
@@ -165,15 +165,31 @@ def _check_request(
         raise UserError("`on_empty` lower-threshold needs the probabilities; give their folder as `probabilities`")
     if probabilities is not None and not Path(probabilities).is_dir():
         raise UserError(f"no folder {probabilities}; `probabilities` takes the folder of nnU-Net's .npz files")
-    there = [path.name for path in target.iterdir() if case_id_of(path)] if target.is_dir() else []
-    others = sorted({*there} - {path.name for path in masks.values()})
-    if others and not (target / SETTINGS_FILE).is_file():
-        raise UserError(
-            f"{target} holds {others[0]}, a mask of no case of {source} and, without a {SETTINGS_FILE}, of no run of "
-            "this command; it would be lost: give another `target`, or move it away"
+    refuse_inputs(target, [probabilities], remedy="give another `target`")
+    check_mask_folder(target, overwrite=overwrite)
+
+
+def check_mask_folder(target: Path, *, overwrite: bool) -> None:
+    """Refuse a folder for masks in which something would be lost.
+
+    Args:
+        target: the folder; it need not exist.
+        overwrite: replace what an earlier run of this package wrote.
+
+    Raises:
+        UserError: it holds masks or records that no run wrote, or masks that are not to be replaced.
+    """
+    there = sorted(target.iterdir()) if target.is_dir() else []
+    masks = [entry.name for entry in there if case_id_of(entry)]
+    if masks and not overwrite:
+        raise UserError(f"{target} already holds {masks[0]} and {len(masks) - 1} more masks; `overwrite` replaces them")
+    own = is_record(target / SETTINGS_FILE, ("settings", "counts"))
+    for entry in there:
+        refuse_foreign(
+            entry,
+            own or not (case_id_of(entry) or entry.name in OWN_FILES),
+            remedy=f"without a {SETTINGS_FILE} nobody knows what {target} is: give another `target`, or move it away",
         )
-    if there and not overwrite:
-        raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more masks; `overwrite` replaces them")
 
 
 def _task(
@@ -227,7 +243,7 @@ def _keep_others(target: Path, staging: Path) -> None:
     Masks and records of an earlier run are not: a mask of a case that is no longer predicted would pass for new.
     """
     there = list(target.iterdir()) if target.is_dir() else []
-    own = {*_OWN, *(spacing_file(entry).name for entry in there if entry.name.lower().endswith((".tif", ".tiff")))}
+    own = {*OWN_FILES, *(spacing_file(entry).name for entry in there if entry.name.lower().endswith((".tif", ".tiff")))}
     for entry in there:
         if case_id_of(entry) or entry.name in own or (staging / entry.name).exists():
             continue

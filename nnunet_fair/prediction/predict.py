@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_fair.dataset_conversion.layout import IMAGES
+from nnunet_fair.dataset_conversion.layout import IMAGES, INPUT_FOLDERS
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import read_json, staging_folder, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.endings import case_id_of
 from nnunet_fair.masks.reading import read_mask
-from nnunet_fair.postprocessing.postprocess_folder import FolderSummary, postprocess_folder
+from nnunet_fair.outputs import begins_with, refuse_among_inputs, refuse_foreign, refuse_inputs
+from nnunet_fair.postprocessing.postprocess_folder import FolderSummary, check_mask_folder, postprocess_folder
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.prediction.nnunet_images import prepare_images
@@ -24,6 +25,7 @@ from nnunet_fair.prediction.options import PredictorOptions
 from nnunet_fair.prediction.prepare import PreparedCohort, prepare_cohort
 
 REPORT_FILE = "prediction_report.csv"
+REPORT_COLUMNS = "case_id,status,reason"
 RAW_RECORD = "nnunet_fair_predict.json"
 
 
@@ -82,7 +84,7 @@ def predict_cohort(
     """
     target = Path(target)
     settings = settings or model.postprocessing() or PostprocessingSettings()
-    _check_target(root, target, keep_raw, overwrite)
+    _check_target(Path(root), target, keep_raw, model, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(target), staging_folder(target.resolve()) as folder:
         cohort = _prepare(Path(root), folder, model, n_processes)
@@ -113,16 +115,26 @@ def _prepare(root: Path, folder: Path, model: TrainedModel, n_processes: int) ->
     return prepare_images(root, model, n_processes=n_processes)
 
 
-def _check_target(root: str | os.PathLike, target: Path, keep_raw: str | os.PathLike | None, overwrite: bool) -> None:
+def _check_target(
+    root: Path, target: Path, keep_raw: str | os.PathLike | None, model: TrainedModel, overwrite: bool
+) -> None:
     """Before hours of prediction, not after them."""
     if keep_raw is not None and Path(keep_raw).resolve() == target.resolve():
         raise UserError(f"`keep_raw` and `target` are the same folder {target}; nnU-Net's own masks need another")
-    if target.resolve() == Path(root).resolve():
+    if target.resolve() == root.resolve():
         raise UserError(f"input and output are the same folder {target}; give another `target`")
+    for output, name in ((target, "target"), (keep_raw, "keep_raw")):
+        if output is not None:
+            remedy = f"give another `{name}` folder"
+            refuse_inputs(output, (root, model.folder, *(root / part for part in INPUT_FOLDERS)), remedy=remedy)
+            refuse_among_inputs(output, (root / part for part in INPUT_FOLDERS), remedy=remedy)
     if target.is_dir() and not overwrite:
         there = [path.name for path in target.iterdir() if case_id_of(path) or path.name == REPORT_FILE]
         if there:
             raise UserError(f"{target} already holds {there[0]} and {len(there) - 1} more; `overwrite` replaces them")
+    check_mask_folder(target, overwrite=overwrite)
+    report = target / REPORT_FILE
+    refuse_foreign(report, begins_with(report, REPORT_COLUMNS), remedy="move it away or give another `target` folder")
 
 
 def _open_raw(
@@ -185,4 +197,4 @@ def _report(images: Iterable[str], skipped: dict[str, str], summary: FolderSumma
         {"case_id": case_id, "status": "skipped" if reasons[case_id] else "predicted", "reason": reasons[case_id]}
         for case_id in sorted(reasons)
     ]
-    return pd.DataFrame(rows, columns=["case_id", "status", "reason"])
+    return pd.DataFrame(rows, columns=REPORT_COLUMNS.split(","))

@@ -16,6 +16,7 @@ from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import atomic_path, write_text
 from nnunet_fair.metadata.fair_cases import find_fair_cases, read_fair_cases
+from nnunet_fair.outputs import refuse_foreign
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, settings_to_dict
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.sharing.checkpoint import (
@@ -26,7 +27,7 @@ from nnunet_fair.sharing.checkpoint import (
     load_checkpoint,
 )
 from nnunet_fair.sharing.cross_validation import read_cross_validation, subgroup_scores
-from nnunet_fair.sharing.model_card import CARD_FILE, CardRecords, model_card, published_groups
+from nnunet_fair.sharing.model_card import CARD_FILE, CardRecords, is_card, model_card, published_groups
 from nnunet_fair.sharing.privacy import check_archive, find_in_texts
 from nnunet_fair.sharing.secrets import Secrets, collect_secrets, training_cases
 from nnunet_fair.subgroups.disclosure import MIN_CASES, publishable_groups
@@ -145,6 +146,17 @@ def _check_target(target: Path, overwrite: bool) -> None:
     for path in (target, target.parent / CARD_FILE):
         if path.exists() and not overwrite:
             raise UserError(f"{path} exists; replace it with `overwrite`, or export to another folder")
+    for path, own in ((target, _is_export(target)), (target.parent / CARD_FILE, is_card(target.parent / CARD_FILE))):
+        refuse_foreign(path, own, remedy="move it away or export to another folder")
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file is a zip of an earlier export: there is a model card inside."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(f"/{CARD_FILE}") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _names(dataset: dict[str, Any]) -> set[str]:

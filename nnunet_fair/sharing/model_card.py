@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from nnunet_fair import __version__
 from nnunet_fair.dataset_conversion.recipes import RECIPE_KEY
+from nnunet_fair.outputs import begins_with
 from nnunet_fair.postprocessing.settings import PostprocessingSettings, settings_to_dict
 from nnunet_fair.prediction.model import configuration_settings
 from nnunet_fair.subgroups.bootstrap import CONFIDENCE, N_RESAMPLES
@@ -19,6 +21,7 @@ from nnunet_fair.subgroups.disclosure import MIN_CASES, OTHER_OR_UNKNOWN, Publis
 
 CARD_FILE = "MODEL_CARD.md"
 _SECTION = "nnunet_fair"
+_TITLE = "# Model card: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,12 @@ class CardRecords:
 def model_card(records: CardRecords) -> str:
     """The card as Markdown: no patient is named, and nothing about fewer than five can be computed from it."""
     sections = [_model(records), _data(records), _fairness(records), _scores(records), _use(records), _limits(records)]
-    return f"# Model card: {records.name}, {records.configuration}\n\n" + "\n\n".join(sections) + "\n"
+    return f"{_TITLE}{records.name}, {records.configuration}\n\n" + "\n\n".join(sections) + "\n"
+
+
+def is_card(path: Path) -> bool:
+    """Whether a file is a card that this package wrote."""
+    return begins_with(path, _TITLE)
 
 
 def published_groups(records: CardRecords) -> list[str]:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import replace_folder, staging_folder, write_csv, write_json
 from nnunet_fair.locks import folder_lock
+from nnunet_fair.outputs import is_record, refuse_foreign
 from nnunet_fair.processes import start_worker
 from nnunet_fair.synthetic.disparity import (
     DESCRIPTIONS,
@@ -36,7 +37,11 @@ from nnunet_fair.synthetic.patients import CENTRES, MISSING_KINDS, Patient, draw
 from nnunet_fair.synthetic.table import case_row, patient_info, write_table
 
 DISPARITY_FILE = "disparity.json"
+TABLE_FILE, SPLIT_FILE = "clinical_and_imaging_info.xlsx", "train_test_splits.csv"
+SEGMENTATIONS = "segmentations"
 FILE_NAMES = ("mixed", "lower", "upper")
+_READERS = ("expert", "automatic")
+_ENTRIES = ("images", SEGMENTATIONS, "patient_info_files", TABLE_FILE, SPLIT_FILE, DISPARITY_FILE)
 
 _FIELD_OF_VIEW_MM = 90.0
 
@@ -135,12 +140,23 @@ def write_cohort(
             raise UserError(f"{root} exists; give another folder, or `overwrite` to replace the synthetic cohort in it")
         if not (root / DISPARITY_FILE).is_file():
             raise UserError(f"{root} holds no synthetic cohort (no {DISPARITY_FILE} in it); it is not replaced")
+        _refuse_others(root)
     root.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(root), staging_folder(root) as scratch:
         folder = scratch / "cohort"
         _write_into(folder, settings, n_processes)
         replace_folder(folder, root)
     return settings
+
+
+def _refuse_others(root: Path) -> None:
+    """Refuse to replace a folder in which something is no part of a synthetic cohort."""
+    remedy = "move it away or give another `root`"
+    planted = root / DISPARITY_FILE
+    refuse_foreign(planted, is_record(planted, ("kind", "strata", "options")), remedy=remedy)
+    for folder, known in ((root, _ENTRIES), (root / SEGMENTATIONS, _READERS)):
+        for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+            refuse_foreign(entry, entry.name in known, remedy=remedy)
 
 
 def _write_into(folder: Path, settings: CohortOptions, n_processes: int) -> None:
@@ -156,11 +172,11 @@ def _write_into(folder: Path, settings: CohortOptions, n_processes: int) -> None
             healthy=settings.healthy,
         )
     )
-    for name in ("images", "segmentations/expert", "segmentations/automatic", "patient_info_files"):
+    for name in ("images", *(f"{SEGMENTATIONS}/{reader}" for reader in _READERS), "patient_info_files"):
         (folder / name).mkdir(parents=True)
     rows = _write_cases(folder, patients, settings, n_processes)
-    write_table(rows, folder / "clinical_and_imaging_info.xlsx")
-    _write_split(patients, folder / "train_test_splits.csv")
+    write_table(rows, folder / TABLE_FILE)
+    _write_split(patients, folder / SPLIT_FILE)
     write_json(_disparity(patients, settings), folder / DISPARITY_FILE)
 
 
@@ -197,7 +213,7 @@ def _write_case(folder: Path, settings: CohortOptions, patient: Patient) -> dict
         sitk.WriteImage(image, str(images / f"{name}_{phase:04d}.nii.gz"), useCompression=True)
     automatic = ndimage.binary_dilation(case.label, iterations=1) if rng.random() < 0.5 else case.label
     for kind, array in (("expert", case.label), ("automatic", automatic.astype(np.uint8))):
-        path = folder / "segmentations" / kind / f"{name}.nii.gz"
+        path = folder / SEGMENTATIONS / kind / f"{name}.nii.gz"
         sitk.WriteImage(_image(array, scan, 0.0), str(path), useCompression=True)
     # About one box in twenty exceeds the image by a voxel, as in the real data.
     box = _exceeding(case.box, scan.shape) if rng.random() < 0.05 else case.box

@@ -429,3 +429,14 @@ class TestCommand:
     ) -> None:
         assert command(*words) == 1
         assert message in capsys.readouterr().err
+
+
+def test_what_others_added_to_a_dataset_is_not_replaced_with_it(convert, raw):
+    convert()
+    for mine in ("thesis.tex", "imagesTs/NEW_1_0000.nii.gz", "labelsTr/notes.txt"):
+        (raw / mine).write_text("mine")
+        with pytest.raises(UserError, match=f"{mine} was not written by this command and would be lost; move it away"):
+            convert(overwrite=True)
+        assert (raw / mine).read_text() == "mine"
+        (raw / mine).unlink()
+    convert(overwrite=True)

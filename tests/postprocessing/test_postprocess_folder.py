@@ -97,10 +97,11 @@ def test_masks_are_replaced_only_when_asked(tmp_path, cohort):
     out = tmp_path / "out"
     out.mkdir()
     (out / "A_04.nii.gz").write_bytes(b"from an earlier run")
+    (out / "postprocessing.json").write_text('{"settings": {}, "counts": {}}')  # without it they are nobody's to lose
     (out / "notes.txt").write_text("kept")
     with pytest.raises(UserError, match="`overwrite` replaces them"):
         postprocess_folder(cohort, out, PostprocessingSettings())
-    assert sorted(file.name for file in out.iterdir()) == ["A_04.nii.gz", "notes.txt"]
+    assert sorted(file.name for file in out.iterdir()) == ["A_04.nii.gz", "notes.txt", "postprocessing.json"]
     postprocess_folder(cohort, out, PostprocessingSettings(), overwrite=True)
     assert not (out / "A_04.nii.gz").exists()  # a mask of an earlier run would pass for one of this run
     assert (out / "notes.txt").read_text() == "kept"

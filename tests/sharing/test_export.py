@@ -232,9 +232,13 @@ def test_a_zip_is_replaced_only_when_asked(tmp_path, trained):
     (tmp_path / "model.zip").write_bytes(b"mine")
     with pytest.raises(UserError, match="`overwrite`"):
         export_model([model], tmp_path / "model.zip")
+    with pytest.raises(UserError, match=r"model\.zip was not written by this command"):
+        export_model([model], tmp_path / "model.zip", overwrite=True)
     assert (tmp_path / "model.zip").read_bytes() == b"mine"
-    export_model([model], tmp_path / "model.zip", overwrite=True)
-    assert zipfile.is_zipfile(tmp_path / "model.zip")
+    (tmp_path / "model.zip").unlink()
+    for overwrite in (False, True):
+        export_model([model], tmp_path / "model.zip", overwrite=overwrite)
+        assert zipfile.is_zipfile(tmp_path / "model.zip")
     with pytest.raises(UserError, match="takes the zip"):
         export_model([model], tmp_path / "model")
 

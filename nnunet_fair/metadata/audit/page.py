@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +10,41 @@ import jinja2
 import pandas as pd
 
 from nnunet_fair import __version__
-from nnunet_fair.files import write_csv, write_text
+from nnunet_fair.files import remove_leftovers, write_csv, write_text
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.audit.audit import Audit
 from nnunet_fair.metadata.audit.group_tables import MISSING
 from nnunet_fair.metadata.group_order import ordered_groups
+from nnunet_fair.outputs import begins_with, is_page, refuse_foreign, refuse_inputs
 
 PAGE, TABLE = "audit.html", "audit.csv"
 TABLE_COLUMNS = ("section", "attribute", "group", "other", "other_group", "measure", "value")
 
 
-def write_audit(audit: Audit, folder: Path) -> tuple[Path, Path]:
+def write_audit(audit: Audit, output: Path, inputs: Iterable[Path | None] = ()) -> tuple[Path, Path]:
     """Write ``audit.html`` and ``audit.csv``.
 
     Args:
         audit: what was found.
-        folder: an existing folder.
+        output: the folder; made where it does not exist, the files of an earlier audit are replaced.
+        inputs: what was read for it; None for a file that was not given.
 
     Returns:
         The two files.
+
+    Raises:
+        UserError: an input or somebody else's file would be overwritten, or another run is writing there.
     """
-    write_csv(audit_table(audit), folder / TABLE)
-    write_text(audit_page(audit), folder / PAGE)
-    return folder / PAGE, folder / TABLE
+    page, table = output / PAGE, output / TABLE
+    refuse_inputs(output, inputs, names=(PAGE, TABLE))
+    refuse_foreign(page, is_page(page))
+    refuse_foreign(table, begins_with(table, ",".join(TABLE_COLUMNS)))
+    with folder_lock(output):
+        output.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(output)
+        write_csv(audit_table(audit), table)
+        write_text(audit_page(audit), page)
+    return page, table
 
 
 def audit_table(audit: Audit) -> pd.DataFrame:
