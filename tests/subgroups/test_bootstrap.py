@@ -14,8 +14,10 @@ from nnunet_fair.evaluation.scores.score_intervals import (
     ScoreStatistics,
     score_intervals,
 )
+from nnunet_fair.subgroups import bootstrap
 from nnunet_fair.subgroups.bootstrap import (
     bootstrap_intervals,
+    effective_cases,
     intervals_from_replicates,
     jackknife_weights,
     weighted_means,
@@ -30,13 +32,20 @@ def _mean(weights: np.ndarray) -> np.ndarray:
     return weighted_means(weights, VALUES, EVERYBODY)
 
 
+def widened(n: float, confidence: float = 0.95) -> np.ndarray:
+    """The normal deviates that the ends are taken at, for the spread of n cases."""
+    quantile = stats.t.ppf((1 + confidence) / 2, n - 1) * np.sqrt((n + 1) / (n - 1))
+    return np.array([-quantile, quantile])
+
+
 def test_intervals_of_a_mean_agree_with_scipy():
     found = bootstrap_intervals(_mean, 200, n_resamples=6000, seed=1)
+    confidence = 2 * stats.norm.cdf(widened(200)[1]) - 1
     assert found.estimate[0] == pytest.approx(VALUES.mean())
     for method, ends in (("percentile", found.percentile[0]), ("BCa", found.bca[0])):
         rng = np.random.default_rng(2)  # by the name that SciPy before 1.15 knows and later ones take
         expected = stats.bootstrap(
-            (VALUES,), np.mean, n_resamples=6000, method=method, random_state=rng
+            (VALUES,), np.mean, n_resamples=6000, method=method, random_state=rng, confidence_level=confidence
         ).confidence_interval
         # Both are Monte-Carlo estimates of intervals about 0.045 wide.
         assert ends == pytest.approx(expected, abs=0.002)
@@ -49,7 +58,7 @@ def test_bca_of_a_mean_equals_its_closed_form():
     found = intervals_from_replicates(np.array([VALUES.mean()]), samples.mean(axis=1)[:, None], jackknife)
     bias = stats.norm.ppf(np.mean(samples.mean(axis=1) < VALUES.mean()))
     acceleration = stats.skew(VALUES) / (6 * np.sqrt(200))  # of a mean, in closed form (Efron and Tibshirani, 1993)
-    z = bias + stats.norm.ppf([0.025, 0.975])
+    z = bias + widened(200)
     levels = stats.norm.cdf(bias + z / (1 - acceleration * z))
     assert found.bca[0] == pytest.approx(np.quantile(samples.mean(axis=1), levels), abs=1e-4)
 
@@ -74,9 +83,15 @@ def test_one_case_has_no_interval():
     assert found.bca.shape == found.percentile.shape == (1, 2)
 
 
-def test_no_spread_is_an_interval_of_width_zero():
+def test_cases_that_do_not_differ_say_nothing_about_others():
     found = bootstrap_intervals(lambda w: weighted_means(w, np.full(5, 0.3), np.ones((5, 1), bool)), 5)
-    assert found.bca[0] == pytest.approx([0.3, 0.3])
+    assert found.estimate[0] == pytest.approx(0.3)
+    assert np.isnan(found.bca).all() and np.isnan(found.percentile).all()
+
+
+def test_a_paired_difference_that_is_always_the_same_has_width_zero():
+    found = intervals_from_replicates(np.array([0.3]), np.full((50, 1), 0.3), np.full((5, 1), 0.3))
+    assert found.bca[0].tolist() == [0.3, 0.3]
 
 
 def test_weights_inside_every_group_are_uniform_on_the_simplex():
@@ -137,9 +152,12 @@ def test_small_groups_count_for_the_score_and_not_for_the_worst_group():
 
 def test_no_replicate_misses_a_group_of_one_case():
     intervals = score_intervals(_statistics(), SubgroupOptions(n_resamples=500, confidence=0.95, seed=0))
-    assert np.isfinite(intervals.values.percentile).all()
+    alone = np.array([name.endswith("density=rare") for name in intervals.names])
+    assert np.isfinite(intervals.values.percentile[~alone]).all()
+    # The gap to that group exists in every replicate; how the group itself varies cannot be told from one case.
+    assert np.isnan(intervals.values.percentile[alone]).all()
     estimate, low, high = intervals.row("mean_dsc:density=rare")
-    assert estimate == low == high == pytest.approx(DSC[0])
+    assert estimate == pytest.approx(DSC[0]) and np.isnan([low, high]).all()
 
 
 def test_interval_of_a_gap_covers_the_truth_about_as_often_as_it_says():
@@ -159,20 +177,23 @@ def test_interval_of_a_gap_covers_the_truth_about_as_often_as_it_says():
 
 
 def bca_by_definition(estimate, replicates, jackknife, confidence):
-    """Efron's interval of one statistic in plain steps; NaN where it does not exist."""
+    """Percentile and BCa intervals of one statistic in plain steps; the second NaN where it does not exist."""
     below = np.mean([1.0 if r < estimate else 0.5 if r == estimate else 0.0 for r in replicates])
-    if below in (0, 1):
-        return [np.nan, np.nan]
-    bias = stats.norm.ppf(below)
     left = [value for value in jackknife if np.isfinite(value)]
     deviations = [np.mean(left) - value for value in left]
     squares = sum(d**2 for d in deviations)
     acceleration = sum(d**3 for d in deviations) / (6 * squares**1.5) if squares else 0.0
-    levels = []
-    for level in ((1 - confidence) / 2, (1 + confidence) / 2):
-        z = bias + stats.norm.ppf(level)
-        levels.append(stats.norm.cdf(bias + z / (1 - acceleration * z)))
-    return np.quantile(replicates, levels).tolist()
+    normal = stats.norm.ppf((1 + confidence) / 2)
+    changes = [value - estimate for value in left]
+    fourth = sum(c**4 for c in changes)
+    n_cases = max(min(len(changes), 3 * sum(c**2 for c in changes) ** 2 / fourth), 2) if fourth else np.inf
+    quantiles = widened(n_cases, confidence) if fourth else np.array([-normal, normal])
+    percentile = np.quantile(replicates, stats.norm.cdf(quantiles)).tolist()
+    if below in (0, 1):
+        return percentile, [np.nan, np.nan]
+    bias = stats.norm.ppf(below)
+    levels = [stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))) for z in quantiles]
+    return percentile, np.quantile(replicates, levels).tolist()
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.8])
@@ -193,10 +214,9 @@ def test_intervals_of_every_kind_of_statistic(confidence):
         if column in (2, 3):
             assert np.isnan(found.percentile[column]).all() and np.isnan(found.bca[column]).all()
             continue
-        levels = [(1 - confidence) / 2, (1 + confidence) / 2]
-        assert found.percentile[column] == pytest.approx(np.quantile(replicates[:, column], levels))
-        expected = bca_by_definition(estimate[column], replicates[:, column], jackknife[:, column], confidence)
-        assert found.bca[column] == pytest.approx(expected, nan_ok=True)
+        percentile, bca = bca_by_definition(estimate[column], replicates[:, column], jackknife[:, column], confidence)
+        assert found.percentile[column] == pytest.approx(percentile)
+        assert found.bca[column] == pytest.approx(bca, nan_ok=True)
     ends = found.ends()
     assert np.array_equal(ends[[0, 1, 5, 6]], found.bca[[0, 1, 5, 6]])
     assert np.array_equal(ends[4], found.percentile[4])
@@ -220,8 +240,8 @@ def test_a_statistic_that_exists_without_no_unit_has_no_acceleration():
 def test_units_that_all_matter_alike_give_no_acceleration():
     replicates = np.random.default_rng(3).normal(size=(400, 1))
     equal = intervals_from_replicates(np.zeros(1), replicates, np.full((20, 1), 0.5))
-    absent = intervals_from_replicates(np.zeros(1), replicates, np.full((20, 1), np.nan))
-    assert equal.bca == pytest.approx(absent.bca, abs=0)
+    assert equal.bca == pytest.approx(np.array([bca_by_definition(0.0, replicates[:, 0], [0.5] * 20, 0.95)[1]]))
+    assert np.quantile(replicates, stats.norm.cdf(widened(20))) == pytest.approx(equal.percentile[0])
 
 
 @pytest.mark.parametrize(("spread", "is_one"), [(1e-13, True), (1e-10, False)])
@@ -237,7 +257,7 @@ def test_given_weights_are_used_and_the_settings_reach_the_interval():
     weights = np.random.default_rng(5).standard_exponential((300, 200))
     found = bootstrap_intervals(_mean, 200, confidence=0.5, weights=weights)
     means = weights @ VALUES / weights.sum(axis=1)
-    assert found.percentile[0] == pytest.approx(np.quantile(means, [0.25, 0.75]))
+    assert found.percentile[0] == pytest.approx(np.quantile(means, stats.norm.cdf(widened(200, 0.5))))
     asked = []
     bootstrap_intervals(lambda w: asked.append(w.shape) or w[:, :1], 4, n_resamples=70)
     assert asked == [(1, 4), (70, 4), (4, 4)]
@@ -261,8 +281,8 @@ def test_the_order_of_the_cases_does_not_matter(values, random):
 
     first, second = found(list(range(len(values)))), found(order)
     assert first.estimate == pytest.approx(second.estimate)
-    assert first.percentile == pytest.approx(second.percentile)
-    assert first.ends() == pytest.approx(second.ends(), abs=1e-6)
+    assert first.percentile == pytest.approx(second.percentile, nan_ok=True)
+    assert first.ends() == pytest.approx(second.ends(), abs=1e-6, nan_ok=True)
 
 
 def test_row_falls_back_to_the_percentile_interval():
@@ -272,3 +292,31 @@ def test_row_falls_back_to_the_percentile_interval():
     assert NamedIntervals(("x",), values).row("x") == (0.5, 0.4, 0.6)
     with pytest.raises(ValueError, match="not in tuple"):
         NamedIntervals(("x",), values).row("y")
+
+
+@pytest.mark.parametrize(("sizes", "spreads"), [((12,), (0.1,)), ((10, 40), (0.1, 0.1)), ((10, 4000), (0.2, 0.1))])
+def test_the_number_of_cases_is_satterthwaites(sizes, spreads):
+    """Of a mean its number of cases, of a difference Welch's degrees of freedom (but for one), for a kurtosis of 3."""
+    blocks = [s * stats.norm.ppf((np.arange(n) + 0.5) / n) for n, s in zip(sizes, spreads, strict=True)]
+    changes = np.concatenate([block / len(block) for block in blocks])[:, None]
+    variances = [np.var(block) / len(block) for block in blocks]
+    kurtosis = [stats.kurtosis(block, fisher=False) for block in blocks]
+    parts = [v**2 * k / (3 * n) for v, k, n in zip(variances, kurtosis, sizes, strict=True)]
+    expected = min(sum(variances) ** 2 / sum(parts), sum(sizes))
+    assert effective_cases(changes)[0] == pytest.approx(expected)
+
+
+def test_the_number_of_cases_is_at_least_two_and_boundless_where_nothing_moves():
+    assert effective_cases(np.array([[1.0, 0.0], [-1e-3, 0.0], [0.0, 0.0]])).tolist() == [2.0, np.inf]
+
+
+def test_memory_does_not_grow_with_the_cases_and_the_numbers_do_not_change(monkeypatch):
+    whole = bootstrap_intervals(_mean, 200, n_resamples=300, seed=4)
+    monkeypatch.setattr(bootstrap, "BLOCK", 1500)
+    asked = []
+    blocks = bootstrap_intervals(lambda w: asked.append(w.shape) or _mean(w), 200, n_resamples=300, seed=4)
+    assert max(rows for rows, _ in asked) == 7 and sum(rows for rows, _ in asked) == 1 + 300 + 200
+    assert blocks.bca == pytest.approx(whole.bca, abs=1e-12)
+    weights = np.random.default_rng(4).standard_exponential((300, 200))
+    given = bootstrap_intervals(_mean, 200, weights=weights)
+    assert given.bca == pytest.approx(whole.bca, abs=1e-12)
