@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_fair.subgroups.shortfalls import AveragedSearch
 from nnunet_fair.training.config import FairConfig
-from nnunet_fair.training.search import AveragedSearch, LowestSearch, Search
+from nnunet_fair.training.search import LowestSearch, Search
 from nnunet_fair.training.weights import CaseWeights, published_weights, shortfall_weights
 
 MIN_CASES = 5

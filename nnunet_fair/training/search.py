@@ -1,34 +1,14 @@
-"""How far a case falls short: two ways of making one number a case of the divergences of many subgroups."""
+"""A way of searching for who falls short, and the publication's; the default one: ``subgroups.shortfalls``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.subgroups.evidence import informed_membership, membership_probability, subgroup_evidence
 from nnunet_fair.subgroups.itemsets import Subgroups, subgroup_membership
-
-SMALL_SHORTFALL = 0.001
-"""A case whose subgroups make it expect less than a tenth of a Dice point below average is named in none."""
-
-
-@dataclass(frozen=True, repr=False)
-class Shortfalls:
-    """How far each training case falls short.
-
-    Attributes:
-        amount: float array of shape (n_train,), ≥ 0.
-        subgroup: index of the subgroup it comes from most, int array of shape (n_train,), −1 for none.
-        probability: that each subgroup is the disadvantaged one, float array of shape (n_subgroups,); NaN where the
-            search weighs no evidence.
-    """
-
-    amount: np.ndarray
-    subgroup: np.ndarray
-    probability: np.ndarray
+from nnunet_fair.subgroups.shortfalls import Shortfalls
 
 
 class Search(Protocol):
@@ -52,37 +32,6 @@ class Search(Protocol):
             divergence: their table of ``subgroup_divergence``, one row a subgroup in the subgroups' order.
             min_t: subgroups whose |t| is smaller are ignored.
         """
-
-
-class AveragedSearch:
-    """Averages each case's shortfall over all subgroups by the evidence for each, see ``subgroups.evidence``.
-
-    A subgroup that only contains a disadvantaged one does not pass for it, and a missing value is imputed: the trained
-    effect was +8.9 and +11.7 DSC points against +7.1 and +7.6 of the lowest divergence (docs/effect.md).
-    """
-
-    def __init__(
-        self, subgroups: Subgroups, scored: pd.DataFrame, train: pd.DataFrame, train_filled: pd.DataFrame
-    ) -> None:
-        itemsets = subgroups.itemsets
-        self._sizes = np.array(list(map(len, itemsets)))
-        self._train = train
-        self._scored_probability = membership_probability(itemsets, scored, scored)
-        # the same table as soon as every training case has been scored
-        same = scored.equals(train)
-        self._train_probability = self._scored_probability if same else membership_probability(itemsets, train, train)
-
-    def shortfalls(self, scores: pd.Series, divergence: pd.DataFrame, min_t: float) -> Shortfalls:
-        """See :class:`Search`."""
-        evidence = subgroup_evidence(scores.to_numpy(dtype=float), self._scored_probability, self._sizes)
-        posterior = evidence.posterior
-        if min_t > 0:
-            posterior = np.where(np.abs(divergence["t"].to_numpy()) >= min_t, posterior, 0.0)
-        own_scores = scores.reindex(self._train.index).to_numpy(dtype=float)
-        membership = informed_membership(self._train_probability, own_scores, evidence)
-        contribution = membership * (posterior * evidence.shortfall)
-        told = contribution.max(axis=1) >= SMALL_SHORTFALL
-        return Shortfalls(contribution.sum(axis=1), np.where(told, contribution.argmax(axis=1), -1), posterior)
 
 
 class LowestSearch:

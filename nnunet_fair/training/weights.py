@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from nnunet_fair.subgroups.shortfalls import capped_weights
 from nnunet_fair.training.config import FairConfig
 
 SAMPLING_FLOOR = 0.1
@@ -19,10 +20,7 @@ SAMPLING_FLOOR = 0.1
 
 
 def shortfall_weights(shortfall: np.ndarray, spread: float, config: FairConfig) -> np.ndarray:
-    """W = min(max_weight, 1 + strength · d/σ), divided by the mean of all.
-
-    A case without shortfall has w = 1 before the division, which keeps the size of the gradient step from drifting with
-    the weights.
+    """The weights of ``subgroups.shortfalls.capped_weights``, with the settings' strength and cap.
 
     Args:
         shortfall: d, float array of shape (n_cases,), how far each case's subgroups fall short of the mean, ≥ 0.
@@ -32,9 +30,7 @@ def shortfall_weights(shortfall: np.ndarray, spread: float, config: FairConfig) 
     Returns:
         Float array of shape (n_cases,), with mean 1.
     """
-    relative = shortfall / spread if spread > 0 else np.zeros_like(shortfall)
-    weights = np.minimum(config.max_weight, 1.0 + config.strength * relative)
-    return weights / weights.mean() if len(weights) else weights
+    return capped_weights(shortfall, spread, strength=config.strength, max_weight=config.max_weight)
 
 
 def published_weights(shortfall: np.ndarray, spread: float, config: FairConfig) -> np.ndarray:

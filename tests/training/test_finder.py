@@ -9,10 +9,11 @@ import pytest
 from nnunet_fair.subgroups.divergence import DIVERGENCE_COLUMNS
 from nnunet_fair.subgroups.evidence import subgroup_evidence
 from nnunet_fair.subgroups.itemsets import mine_subgroups
+from nnunet_fair.subgroups.shortfalls import AveragedSearch
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.finder import SubgroupFinder
 from nnunet_fair.training.method import ON_LOSS, PUBLISHED, FairMethod
-from nnunet_fair.training.search import AveragedSearch, LowestSearch, lowest_subgroups
+from nnunet_fair.training.search import LowestSearch, lowest_subgroups
 
 
 def frame(rows: dict) -> pd.DataFrame:

@@ -7,7 +7,8 @@ import pytest
 from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.evidence import informed_membership, membership_probability, subgroup_evidence
 from nnunet_fair.subgroups.itemsets import mine_subgroups
-from nnunet_fair.training.search import AveragedSearch, LowestSearch, lowest_subgroups
+from nnunet_fair.subgroups.shortfalls import AveragedSearch
+from nnunet_fair.training.search import LowestSearch, lowest_subgroups
 
 CASES = pd.DataFrame(
     {"age": ["old"] * 6 + ["young"] * 6, "site": ["s", "t", None] * 4}, [f"c{i}" for i in range(12)], dtype=object

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.subgroups.shortfalls import AveragedSearch
 from nnunet_fair.training.attribute_table import read_metadata
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.method import ON_LOSS, FairMethod
-from nnunet_fair.training.search import AveragedSearch, LowestSearch
+from nnunet_fair.training.search import LowestSearch
 from nnunet_fair.training.session import FairSession
 
 TRAIN, VAL = ["t0", "t1", "t2", "t3"], ["v0", "v1"]
