@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.api.case_tables import indexed_by_case
+from nnunet_fair.api.case_tables import indexed_by_case, split_classes
 from nnunet_fair.api.scoring import SCORING
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.evaluate import cases_with_groups
@@ -22,6 +22,13 @@ from nnunet_fair.evaluation.reports.options import ReportOptions
 from nnunet_fair.evaluation.reports.page import render_fragment
 from nnunet_fair.evaluation.scores import analysis as core
 from nnunet_fair.evaluation.scores.case_groups import case_groups
+from nnunet_fair.evaluation.scores.classes import (
+    MEAN,
+    analyse_classes,
+    mean_of_classes,
+    stacked,
+    worst_group_of_all_classes,
+)
 from nnunet_fair.evaluation.scores.equity import equity_table
 from nnunet_fair.evaluation.scores.equivalence import equivalence_table
 from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
@@ -56,6 +63,8 @@ class Analysis:
         false_positives: false positives by subgroup among the cases with an empty reference.
         subgroups: table of every group and frequent combination, on the cases that hold the structure, as
             ``subgroups.csv`` of ``nnunet_fair evaluate``.
+        classes: the analysis of each class by its name, where the cases have several (a column ``class``); everything
+            else is then about the mean over the classes that a case's reference holds. Empty for one foreground.
         warnings: sentences a reader must know before the numbers.
     """
 
@@ -76,7 +85,27 @@ class Analysis:
         ).T.rename_axis("variable")
         self.subgroups: pd.DataFrame = analysis.subgroups
         self.false_positives: pd.DataFrame = analysis.false_positives
+        self.classes: dict[str, Analysis] = {n: Analysis(found, settings) for n, found in analysis.classes.items()}
         self.warnings: tuple[str, ...] = analysis.warnings
+
+    @cached_property
+    def subgroups_of_classes(self) -> pd.DataFrame:
+        """The tables of subgroups of the mean and of each class as one, with the class in the column ``class``.
+
+        ``q`` is corrected over the subgroups of all classes together. The table of subgroups itself where there is one
+        foreground.
+        """
+        if not self.classes:
+            return self.subgroups
+        return stacked({MEAN: self.subgroups, **{name: found.subgroups for name, found in self.classes.items()}})
+
+    @property
+    def furthest_below_its_class(self) -> pd.Series | None:
+        """The row of the group and class with the lowest divergence from the class's own mean.
+
+        None where there are no classes, or no attribute has two groups that may decide.
+        """
+        return worst_group_of_all_classes(self._analysis.classes) if self.classes else None
 
     @cached_property
     def equity(self) -> pd.DataFrame:
@@ -125,7 +154,10 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data, as ``scores.json`` holds it: no case ID, no NaN, None where a value is missing."""
-        return core.scores_document(self._analysis, **({"settings": self._settings} if self._settings else {}))
+        more: dict[str, Any] = {"settings": self._settings} if self._settings else {}
+        if self.classes:
+            more["classes"] = {name: core.scores_document(found) for name, found in self._analysis.classes.items()}
+        return core.scores_document(self._analysis, **more)
 
     def to_html(self, path: str | PathLike[str] | None = None, *, title: str = ReportOptions.title) -> str:
         """The report page, which needs no network.
@@ -183,7 +215,7 @@ def evaluate_cases(
 
     Args:
         cases: table with one row a case, indexed by case ID or with a column ``case_id``, with ``dsc`` and ``norm_hd``
-            and what else :func:`score_folder` measures.
+            and what else :func:`score_folder` measures; with a column ``class``, one row a case and class.
         metadata: table of the same cases; every value is a group, NaN where unknown. The challenge's variables may also
             be years of age, free-text menopause and density letters.
         variables: columns of the metadata that decide the fairness score; None takes the challenge's where there are
@@ -224,7 +256,7 @@ def evaluate_cases(
         >>> analysis.equivalence(margin=0.05)[["subgroup", "equivalent"]].head(2).to_dict("list")
         {'subgroup': ['sex=f', 'sex=m'], 'equivalent': [False, False]}
     """
-    table, settings = complete_cases(cases, "cases")
+    table, of_classes, settings = complete_cases(cases, "cases")
     if not table["dsc"].notna().any():
         raise UserError(f"none of the {len(table)} cases in `cases` has a DSC; there is nothing to evaluate")
     groups = case_groups(
@@ -247,31 +279,36 @@ def evaluate_cases(
         ),
     )
     policy = EmptyMaskPolicy(settings["empty_masks"]) if settings else None
-    return Analysis(core.analyse(table, groups, options, policy=policy), settings)
+    return Analysis(analyse_classes(table, of_classes, groups, options, policy=policy), settings)
 
 
-def complete_cases(cases: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def complete_cases(cases: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict[str, Any]]:
     """A table of cases as the analysis needs it, and how it was scored.
 
     Args:
-        cases: one row a case with ``dsc`` and ``norm_hd``.
+        cases: one row a case, or a case and class, with ``dsc`` and ``norm_hd``.
         what: the argument's name, for messages.
 
     Returns:
-        The table by case ID with every column the tables use, NaN where it was not measured, and the settings of the
-        scoring; empty where they are not known.
+        The table by case ID with every column the tables use, NaN where it was not measured: the mean over the classes
+        where there are several; the table of each class, empty where there is one foreground; and the settings of the
+        scoring, empty where they are not known.
 
     Raises:
-        UserError: a column is absent.
+        UserError: a column is absent, or the classes have different cases.
     """
-    table = indexed_by_case(cases, what)
+    classes = {name: _complete(table, what) for name, table in split_classes(cases, what).items()}
+    table = mean_of_classes(classes) if classes else _complete(indexed_by_case(cases, what), what)
+    settings = dict(cases.attrs.get(SCORING, {}))
+    return table, classes, {"empty_masks": settings.pop("empty"), **settings} if settings else {}
+
+
+def _complete(table: pd.DataFrame, what: str) -> pd.DataFrame:
     for name in REQUIRED:
         if name not in table.columns:
             raise UserError(
                 f"`{what}` has no column {name!r}; it has {', '.join(map(str, table.columns))}; score_folder and "
                 "score_pairs give such a table"
             )
-    settings = dict(table.attrs.get(SCORING, {}))
     defaults: dict[str, Any] = {**dict.fromkeys(MEASURED, np.nan), "status": SCORED, "problem": ""}
-    absent = {name: value for name, value in defaults.items() if name not in table.columns}
-    return table.assign(**absent), {"empty_masks": settings.pop("empty"), **settings} if settings else {}
+    return table.assign(**{name: value for name, value in defaults.items() if name not in table.columns})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.score_cases import CLASS
+from nnunet_fair.evaluation.scores.classes import class_tables
 
 CASE_ID = "case_id"
 
@@ -31,3 +33,30 @@ def indexed_by_case(table: pd.DataFrame, what: str) -> pd.DataFrame:
         raise UserError(f"`{what}`: case {twice!r} occurs more than once; keep one row a case")
     table.attrs = attrs
     return table
+
+
+def split_classes(cases: pd.DataFrame, what: str) -> dict[str, pd.DataFrame]:
+    """The table of each class, by case ID and in one order of the cases; empty where there is no column ``class``.
+
+    Args:
+        cases: one row a case and class.
+        what: its name in a message.
+
+    Raises:
+        UserError: it is no DataFrame, a row names no class, a case occurs twice in a class, or the classes have
+            different cases.
+    """
+    if not isinstance(cases, pd.DataFrame) or CLASS not in cases.columns:
+        return {}
+    if cases[CLASS].isna().any():
+        raise UserError(f"`{what}` has a row without a class; fill the column {CLASS!r}, or leave it out")
+    tables = {name: indexed_by_case(table, what) for name, table in class_tables(cases).items()}
+    first = next(iter(tables), "")
+    for name, table in tables.items():
+        odd = tables[first].index.symmetric_difference(table.index)
+        if len(odd):
+            raise UserError(
+                f"`{what}`: case {odd[0]!r} has a row for one of the classes {first!r} and {name!r} only; give each "
+                "case a row in every class"
+            )
+    return {name: table.loc[tables[first].index] for name, table in tables.items()}

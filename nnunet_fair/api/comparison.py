@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from nnunet_fair.api.analysis import complete_cases
 from nnunet_fair.api.case_tables import indexed_by_case
 from nnunet_fair.evaluation.comparison import paired_differences as core
 from nnunet_fair.evaluation.comparison.case_changes import case_changes
+from nnunet_fair.evaluation.comparison.classes import SIDES, compare_classes, pair_classes, worst_of_classes
 from nnunet_fair.evaluation.comparison.document import comparison_document
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.options import CompareOptions
 from nnunet_fair.evaluation.reports.page import render_fragment
 from nnunet_fair.evaluation.scores.case_groups import case_groups
+from nnunet_fair.evaluation.scores.classes import MEAN, stacked
 from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
 from nnunet_fair.files import write_text
 from nnunet_fair.subgroups.options import CONFIDENCE, MAX_ITEMS, MIN_GROUP, MIN_SUPPORT, N_RESAMPLES, SubgroupOptions
@@ -36,9 +38,14 @@ class Comparison:
         levelling: the levelling-down audit: whether gaps changed at their worst or their best end.
         sentence: the audit in one sentence.
         left_out: IDs of the cases without a score in some table.
+        classes: the comparison of each class by its name, where the tables have several (a column ``class``);
+            everything else is then about the mean over the classes that a case's reference holds. Empty for one
+            foreground.
     """
 
-    def __init__(self, comparison: core.Comparison, first: pd.DataFrame, names: tuple[str, str]) -> None:
+    def __init__(
+        self, comparison: core.Comparison, first: Mapping[str, pd.DataFrame], names: tuple[str, str], of: str
+    ) -> None:
         self._comparison = comparison
         self._names = names
         self.levelling: pd.DataFrame = levelling_audit(comparison)
@@ -58,8 +65,28 @@ class Comparison:
         self.false_positives: pd.DataFrame = comparison.false_positives
         self.left_out: tuple[str, ...] = comparison.scores.left_out
         same = {case_id: case_id for case_id in comparison.scores.case_ids}
-        self._changes = case_changes(comparison, first, same)
+        self._changes = case_changes(comparison, first[of], same)
         self.cases: pd.DataFrame = self._changes.drop(columns="original").set_index("case_id")
+        self.classes: dict[str, Comparison] = {
+            name: Comparison(found, first, names, name) for name, found in comparison.classes.items()
+        }
+
+    @property
+    def subgroups_of_classes(self) -> pd.DataFrame:
+        """The tables of subgroups of the mean and of each class as one, with the class in the column ``class``.
+
+        ``q`` is corrected over the subgroups of all classes together. The table of subgroups itself where there is one
+        foreground.
+        """
+        if not self.classes:
+            return self.subgroups
+        return stacked({MEAN: self.subgroups, **{name: found.subgroups for name, found in self.classes.items()}})
+
+    @property
+    def furthest_below_its_class(self) -> pd.DataFrame:
+        """The group and class furthest below its class's mean under each model, indexed by the models' names."""
+        rows = {self._names[SIDES.index(side)]: row for side, row in worst_of_classes(self._comparison).items()}
+        return pd.DataFrame(rows).T.rename_axis("model")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data, as ``comparison.json`` holds it; it names the cases that were left out."""
@@ -128,7 +155,7 @@ def compare_models(
     """Paired differences between two models, by subgroup, and whether a gap closed by levelling down.
 
     Args:
-        cases_a: model A's table of cases, or one table a training seed.
+        cases_a: model A's table of cases (see :func:`evaluate_cases`), or one table a training seed.
         cases_b: model B's.
         metadata: table of the cases' groups, see :func:`evaluate_cases`.
         paired_seeds: the k-th tables of both models were trained as a pair (same folds, initialisation, batch order).
@@ -162,11 +189,13 @@ def compare_models(
         >>> comparison.levelling["verdict"][0]
         'levelled down'
     """
-    tables = [
-        [complete_cases(table, what)[0] for table in ([given] if isinstance(given, pd.DataFrame) else given)]
-        for given, what in ((cases_a, "cases_a"), (cases_b, "cases_b"))
+    given_by_model = {"cases_a": cases_a, "cases_b": cases_b}
+    complete = [
+        [complete_cases(table, what) for table in ([given] if isinstance(given, pd.DataFrame) else given)]
+        for what, given in given_by_model.items()
     ]
-    scores = core.pair_scores(tables[0], tables[1])
+    scores = core.pair_scores(*([table for table, _, _ in of_model] for of_model in complete))
+    of_classes = pair_classes(*([classes for _, classes, _ in of_model] for of_model in complete))
     groups = case_groups(
         indexed_by_case(metadata, "metadata"),
         list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids])),
@@ -185,5 +214,6 @@ def compare_models(
             seed=seed,
         ),
     )
-    compared = core.compare_scores(scores, groups, options, paired_seeds=paired_seeds)
-    return Comparison(compared, tables[0][0], names)
+    compared = compare_classes(scores, of_classes, groups, options, paired_seeds=paired_seeds)
+    table, classes, _ = complete[0][0]
+    return Comparison(compared, {MEAN: table, **classes}, names, MEAN)

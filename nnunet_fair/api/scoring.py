@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,9 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.options import SURFACE_TOLERANCE_MM, ScoringOptions
 from nnunet_fair.evaluation.metrics.score_arrays import score_arrays
-from nnunet_fair.evaluation.metrics.score_cases import CASE_COLUMNS, SCORED, score_cases
+from nnunet_fair.evaluation.metrics.score_cases import CASE_COLUMNS, CLASS, SCORED, score_cases
 from nnunet_fair.masks.endings import list_masks
+from nnunet_fair.masks.label_classes import declared_classes, find_dataset_json, read_label_classes
 from nnunet_fair.masks.pairing import pair_cases
 
 SCORING = "nnunet_fair.scoring"
@@ -27,6 +29,7 @@ def score_folder(
     predictions: str | PathLike[str],
     *,
     labels: Sequence[int] | None = None,
+    dataset_json: str | PathLike[str] | Mapping[str, Any] | None = None,
     empty: str = ScoringOptions.empty.value,
     missing: str = "empty",
     tolerance_mm: float = SURFACE_TOLERANCE_MM,
@@ -39,7 +42,10 @@ def score_folder(
     Args:
         references: folder of the reference labels, in any format nnU-Net reads.
         predictions: folder of the predictions.
-        labels: labels that together are the foreground; None expects images of 0 and 1.
+        labels: labels that together are one foreground, in place of the classes.
+        dataset_json: nnU-Net's ``dataset.json``, or its content, which names the classes or regions to score one by one
+            and the ignore label; None looks beside the predictions and the folder of the references, and expects images
+            of 0 and 1 where there is none.
         empty: what two empty masks score: ``challenge`` (DSC 0), ``perfect`` (1) or ``exclude`` (nothing).
         missing: a reference without a prediction counts as an ``empty`` mask, or ``skip`` leaves it out.
         tolerance_mm: tolerance of the surface DSC, in mm.
@@ -50,13 +56,16 @@ def score_folder(
     Returns:
         Table with one row a case, indexed by case ID: ``dsc``, ``hd95_voxel``, ``norm_hd``, ``hd95_mm``,
         ``surface_dsc``, ``precision``, ``recall``, volumes in mm³, lesions found, missed and invented, ``status`` and
-        ``problem``. A case that cannot be scored has no metrics and the reason in ``problem``.
+        ``problem``. A case that cannot be scored has no metrics and the reason in ``problem``. With several classes one
+        row a case and class, with the class's name in the column ``class``; voxels with the ignore label count nowhere.
 
     Raises:
         UserError: a folder is absent or holds no masks, or no prediction has the name of a reference.
     """
-    options = _options(labels, empty, tolerance_mm, resample)
     folders = Path(references), Path(predictions)
+    if dataset_json is None and labels is None:
+        dataset_json = find_dataset_json([folders[1], folders[0].parent])
+    options = _options(labels, dataset_json, empty, tolerance_mm, resample)
     found = [list_masks(folder) for folder in folders]
     pairing = pair_cases(*found, missing=missing, where=f" in {folders[0]} and {folders[1]}")
     return _told(score_cases(pairing.pairs, options, n_processes=n_processes, progress=progress), options)
@@ -67,6 +76,7 @@ def score_pairs(
     *,
     spacing: Sequence[float] | Mapping[str, Sequence[float]],
     labels: Sequence[int] | None = None,
+    dataset_json: str | PathLike[str] | Mapping[str, Any] | None = None,
     empty: str = ScoringOptions.empty.value,
     tolerance_mm: float = SURFACE_TOLERANCE_MM,
 ) -> pd.DataFrame:
@@ -76,7 +86,8 @@ def score_pairs(
         pairs: reference and prediction of each case by case ID, label arrays of one shape, (slices, rows, columns) or
             (rows, columns), bool or numbers.
         spacing: voxel size in mm along each array axis, of all cases or by case ID.
-        labels: labels that together are the foreground; None expects arrays of 0 and 1.
+        labels: labels that together are one foreground; without them and without classes arrays are of 0 and 1.
+        dataset_json: names the classes or regions to score one by one and the ignore label, see :func:`score_folder`.
         empty: what two empty masks score, see :func:`score_folder`.
         tolerance_mm: tolerance of the surface DSC, in mm.
 
@@ -101,21 +112,37 @@ def score_pairs(
         a        1.00      0.0
         b        0.75      2.0
     """
-    options = _options(labels, empty, tolerance_mm, resample=False)
+    options = _options(labels, dataset_json, empty, tolerance_mm, resample=False)
     rows = []
     for case_id, (reference, prediction) in pairs.items():
         voxel = spacing[case_id] if isinstance(spacing, Mapping) else spacing
         try:
-            metrics = score_arrays(reference, prediction, tuple(map(float, voxel)), options)
+            scored = score_arrays(reference, prediction, tuple(map(float, voxel)), options)
         except ValueError as error:
             raise UserError(f"case {case_id!r}: {error}") from error
-        rows.append({"case_id": str(case_id), **metrics, "status": SCORED, "problem": ""})
-    cases = pd.DataFrame(rows, columns=list(CASE_COLUMNS)).set_index("case_id")
+        rows += [{"case_id": str(case_id), **metrics, "status": SCORED, "problem": ""} for metrics in scored]
+    columns = list(CASE_COLUMNS)
+    if options.classes is not None:
+        columns.insert(1, CLASS)
+    cases = pd.DataFrame(rows, columns=columns).set_index("case_id")
     return _told(cases.astype({"problem": object}), options)
 
 
-def _options(labels: Sequence[int] | None, empty: str, tolerance_mm: float, resample: bool) -> ScoringOptions:
+def _options(
+    labels: Sequence[int] | None,
+    dataset_json: str | PathLike[str] | Mapping[str, Any] | None,
+    empty: str,
+    tolerance_mm: float,
+    resample: bool,
+) -> ScoringOptions:
     """The scoring options the arguments name."""
+    if labels is not None and dataset_json is not None:
+        raise UserError("`labels` are one foreground and `dataset_json` names classes; give one of the two")
+    classes = None
+    if isinstance(dataset_json, Mapping):
+        classes = declared_classes(dataset_json, "`dataset_json`")
+    elif dataset_json is not None:
+        classes = read_label_classes(Path(dataset_json))
     policies = [policy.value for policy in EmptyMaskPolicy]
     if empty not in policies:
         raise UserError(f"`empty` is one of {', '.join(policies)}, found {empty!r}")
@@ -124,7 +151,7 @@ def _options(labels: Sequence[int] | None, empty: str, tolerance_mm: float, resa
         empty=EmptyMaskPolicy(empty),
         tolerance_mm=tolerance_mm,
         resample=resample,
-    )
+    ).with_classes(classes)
 
 
 def _told(cases: pd.DataFrame, options: ScoringOptions) -> pd.DataFrame:

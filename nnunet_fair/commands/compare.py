@@ -80,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
     """
     check_ranges(args)
     from nnunet_fair.evaluation.compare_folders import compare_folders
+    from nnunet_fair.evaluation.comparison.classes import worst_of_classes
     from nnunet_fair.evaluation.comparison.levelling import overall_sentence
-    from nnunet_fair.evaluation.reports.numbers import interval, signed
+    from nnunet_fair.evaluation.reports.numbers import interval, number, signed
 
     comparison, audit = compare_folders(
         args.ref,
@@ -111,6 +112,11 @@ def run(args: argparse.Namespace) -> int:
         whole = found.subgroups.iloc[0]
         ends = interval(whole["difference_low"], whole["difference_high"], 4)
         print(f"  {name}: mean DSC {signed(whole['difference'], 4)}  ({ends}, {whole['n']} cases)")
+    for side, row in worst_of_classes(comparison).items():
+        print(
+            f"  furthest below its class under {args.name_a if side == 'a' else args.name_b}: {row['subgroup']} in "
+            f"{row['class']}, mean DSC {number(row[f'mean_dsc_{side}'], 4)}, {number(-row['divergence'], 4)} below"
+        )
     print(overall_sentence(comparison, audit, args.name_b))
     left_out = comparison.scores.left_out
     if left_out:

@@ -12,6 +12,7 @@ from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.reports.options import OverlayOptions, ReportOptions
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
+from nnunet_fair.masks.label_classes import read_label_classes
 from nnunet_fair.subgroups.options import SubgroupOptions
 
 if TYPE_CHECKING:
@@ -190,20 +191,13 @@ def scoring_options(args: argparse.Namespace, dataset_json: Path | None = None) 
         args: the arguments.
         dataset_json: declares the classes to score one by one; ``--labels`` merges them instead.
     """
-    classes = None
-    if dataset_json is not None and not args.labels:
-        from nnunet_fair.masks.label_classes import read_label_classes
-
-        declared = read_label_classes(dataset_json)
-        classes = None if declared.is_plain else declared
+    declared = None if dataset_json is None or args.labels else read_label_classes(dataset_json)
     return ScoringOptions(
         labels=tuple(args.labels) if args.labels else None,
         empty=EmptyMaskPolicy(args.empty),
         tolerance_mm=args.tolerance,
         resample=args.resample,
-        classes=None if classes is None else classes.classes,
-        ignore=None if classes is None else classes.ignore,
-    )
+    ).with_classes(declared)
 
 
 def overlay_options(args: argparse.Namespace) -> OverlayOptions:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +11,19 @@ import pandas as pd
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import neutral_names, publishable, publishable_comparison, without_combinations
 from nnunet_fair.evaluation.comparison.case_changes import case_changes, most_changed
+from nnunet_fair.evaluation.comparison.classes import (
+    all_comparisons,
+    compare_classes,
+    levelling_by_class,
+    pair_classes,
+)
 from nnunet_fair.evaluation.comparison.document import comparison_document
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
-from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
+from nnunet_fair.evaluation.comparison.paired_differences import Comparison, PairedScores, pair_scores
 from nnunet_fair.evaluation.evaluate import as_one_foreground
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.parts import read_case_rows
-from nnunet_fair.evaluation.metrics.score_cases import CLASS, score_cases
+from nnunet_fair.evaluation.metrics.score_cases import score_cases
 from nnunet_fair.evaluation.outputs import (
     CASES,
     COMPARISON,
@@ -36,13 +41,7 @@ from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.options import CompareOptions
 from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.page import Picture
-from nnunet_fair.evaluation.scores.classes import (
-    MEAN,
-    class_tables,
-    mean_of_classes,
-    stacked,
-    tables_corrected_over_classes,
-)
+from nnunet_fair.evaluation.scores.classes import MEAN, class_tables, mean_of_classes, stacked
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import write_csv, write_json, write_text
@@ -110,25 +109,6 @@ def read_cases(path: Path) -> pd.DataFrame:
     return frame
 
 
-def tables_of_classes(
-    scored: Sequence[Sequence[ScoredFolder]],
-) -> dict[str, tuple[list[pd.DataFrame], list[pd.DataFrame]]]:
-    """The tables of A's and B's folders by class; empty where there is one foreground.
-
-    Raises:
-        UserError: the folders were scored with different classes.
-    """
-    folders = [folder.cases for of_model in scored for folder in of_model]
-    found = [tuple(table[CLASS].unique()) if CLASS in table.columns else () for table in folders]
-    if len(set(found)) > 1:
-        raise UserError(
-            "the folders were scored with different classes: "
-            f"{' and '.join(', '.join(names) or 'one foreground' for names in dict.fromkeys(found))}; score them alike"
-        )
-    split = [[class_tables(folder.cases) for folder in of_model] for of_model in scored] if found[0] else []
-    return {name: ([t[name] for t in split[0]], [t[name] for t in split[1]]) for name in found[0]}
-
-
 def compare_folders(
     references: Path | None,
     folders_a: Sequence[Path],
@@ -168,53 +148,64 @@ def compare_folders(
             [score_folder(f, references, scoring, missing=options.missing, n_processes=n_processes) for f in folders]
             for folders in (folders_a, folders_b)
         ]
-        tables = tables_of_classes(scored)
-        if tables:
+        by_class = [[class_tables(folder.cases) for folder in folders] for folders in scored]
+        of_classes = pair_classes(*by_class)
+        if of_classes:
             scored = [[folder.mean_of_classes() for folder in folders] for folders in scored]
         scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
         groups = table.read(list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids])))
         if options.anonymise:
             groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
         policy = scoring.empty if all(folder.pairs for folders in scored for folder in folders) else None
-        compare = functools.partial(
-            compare_scores, groups=groups, options=analysis, paired_seeds=options.paired_seeds, policy=policy
+        comparison = compare_classes(
+            scores, of_classes, groups, analysis, paired_seeds=options.paired_seeds, policy=policy
         )
-        comparison = compare(scores)
-        if tables:
-            classes = {name: compare(pair_scores(*of_class)) for name, of_class in tables.items()}
-            corrected = tables_corrected_over_classes({name: found.subgroups for name, found in classes.items()})
-            classes = {name: replace(found, subgroups=corrected[name]) for name, found in classes.items()}
-            comparison = replace(comparison, classes=classes)
         if options.anonymise:
             comparison = publishable_comparison(comparison)
         audit = levelling_audit(comparison)
-        of_classes = (case_id for found in comparison.classes.values() for case_id in found.scores.left_out)
-        case_ids = list(dict.fromkeys([*scores.case_ids, *scores.left_out, *of_classes]))
+        case_ids = _case_ids([scores, *of_classes.values()])
         shown = neutral_names(case_ids) if options.anonymise else {case_id: case_id for case_id in case_ids}
-        changes = case_changes(comparison, scored[0][0].cases, shown)
-        sentence = overall_sentence(comparison, audit, options.name_b)
-        document = comparison_document(comparison, audit, sentence, shown, name_a=options.name_a, name_b=options.name_b)
+        first = {MEAN if of_classes else "": scored[0][0].cases, **by_class[0][0]}
+        changes = {name: case_changes(c, first[name], shown) for name, c in all_comparisons(comparison).items()}
         # A row with a case's groups describes a patient, under whatever name.
         private = ["original", *(groups.frame.columns if options.anonymise else ())]
-        public = changes.drop(columns=private, errors="ignore").sort_values("case_id")
-        write_csv(public, output / CASES)
-        if comparison.classes:
-            found = comparison.classes
-            of_subgroups = {MEAN: comparison.subgroups, **{name: c.subgroups for name, c in found.items()}}
-            write_csv(stacked(of_subgroups), output / SUBGROUPS)
-            write_optional_table(stacked({n: c.false_positives for n, c in found.items()}), output / FALSE_POSITIVES)
-        else:
-            write_csv(comparison.subgroups, output / SUBGROUPS)
-            write_optional_table(comparison.false_positives, output / FALSE_POSITIVES)
-        write_csv(audit, output / LEVELLING)
+        _write_tables(
+            comparison, {name: t.drop(columns=private, errors="ignore") for name, t in changes.items()}, output
+        )
+        sentence = overall_sentence(comparison, audit, options.name_b)
+        document = comparison_document(comparison, audit, sentence, shown, name_a=options.name_a, name_b=options.name_b)
         write_json(document, output / COMPARISON)
         # The tables are there before anything is drawn.
-        pictures = _pictures(changes, scored, as_one_foreground(scoring), options)
+        of_cases = next(iter(changes.values()))
         page = comparison_report(
-            comparison, audit, sentence=sentence, options=options, changes=changes, pictures=pictures, document=document
+            comparison,
+            audit,
+            sentence=sentence,
+            options=options,
+            changes=of_cases,
+            pictures=_pictures(of_cases, scored, as_one_foreground(scoring), options),
+            document=document,
         )
         write_text(page, output / REPORT)
         return comparison, audit
+
+
+def _case_ids(scores: Iterable[PairedScores]) -> list[str]:
+    """The cases of all classes, compared or left out."""
+    return list(dict.fromkeys(case_id for found in scores for case_id in (*found.case_ids, *found.left_out)))
+
+
+def _write_tables(comparison: Comparison, changes: Mapping[str, pd.DataFrame], output: Path) -> None:
+    """Write the tables, with the class in the first column where there are several."""
+    compared = all_comparisons(comparison)
+    tables = (
+        ({name: table.sort_values("case_id") for name, table in changes.items()}, CASES),
+        ({name: found.subgroups for name, found in compared.items()}, SUBGROUPS),
+        ({name: found.false_positives for name, found in (comparison.classes or compared).items()}, FALSE_POSITIVES),
+    )
+    for by_class, name in tables:
+        write_optional_table(stacked(by_class) if comparison.classes else by_class[""], output / name)
+    write_csv(levelling_by_class(comparison), output / LEVELLING)
 
 
 def _pictures(

@@ -28,12 +28,12 @@ from nnunet_fair.evaluation.reports.options import ReportOptions
 from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.page import Picture
 from nnunet_fair.evaluation.reports.training_records import read_training_records
-from nnunet_fair.evaluation.scores.analysis import Analysis, analyse, scores_document
+from nnunet_fair.evaluation.scores.analysis import Analysis, scores_document
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.classes import (
     MEAN,
+    analyse_classes,
     class_tables,
-    corrected_over_classes,
     mean_of_classes,
     stacked,
 )
@@ -85,7 +85,7 @@ def evaluate(
         if cases is None:
             cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
         cases = with_folds(cases, pairing.pairs)
-        tables = class_tables(cases) if scoring.classes is not None else {}
+        tables = class_tables(cases)
         if tables:
             cases = mean_of_classes(tables)
         if not cases["dsc"].notna().any():
@@ -97,14 +97,12 @@ def evaluate(
             tables = {name: table.rename(index=names).reindex(cases.index) for name, table in tables.items()}
             tables = {name: table.assign(problem=cases["problem"]) for name, table in tables.items()}
             analysis = without_combinations(analysis)
-        results = {MEAN: cases, **tables} if tables else {"": cases}
-        analyses = {name: analyse(table, groups, analysis, policy=scoring.empty) for name, table in results.items()}
-        if tables:
-            analyses = {MEAN: analyses[MEAN], **corrected_over_classes({name: analyses[name] for name in tables})}
+        result = analyse_classes(cases, tables, groups, analysis, policy=scoring.empty)
         if report.anonymise:
-            analyses = {name: publishable_tables(found) for name, found in analyses.items()}
-        classes = {name: analyses[name] for name in tables}
-        result = replace(next(iter(analyses.values())), classes=classes)
+            classes = {name: publishable_tables(found) for name, found in result.classes.items()}
+            result = replace(publishable_tables(result), classes=classes)
+        classes = result.classes
+        analyses = {MEAN: result, **classes} if tables else {"": result}
         settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
         document = scores_document(
             result,
@@ -116,7 +114,7 @@ def evaluate(
         # A row with a case's groups describes a patient, under whatever name.
         rows = {
             name: table.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(table, groups)
-            for name, table in (tables or results).items()
+            for name, table in (tables or {"": cases}).items()
         }
         written_tables = (
             (rows, CASES),

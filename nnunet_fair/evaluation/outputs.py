@@ -20,7 +20,7 @@ _BEGINNINGS = {
     CASES: ("case_id,dsc", "class,case_id,dsc", "case_id,pcr,prediction"),
     SUBGROUPS: ("subgroup,attributes,", "class,subgroup,attributes,", "variable,group,n,"),
     FALSE_POSITIVES: ("subgroup,attributes,", "class,subgroup,attributes,"),
-    LEVELLING: ("variable,", "attribute,"),
+    LEVELLING: ("variable,", "attribute,", "class,variable,"),
 }
 _KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nnunet_fair.errors import UserError
 
 DATASET_JSON = "dataset.json"
 BACKGROUND, IGNORE = "background", "ignore"
+_EXPECTED = '"labels": {"background": 0, "NAME": 1, …}'
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,36 @@ def read_label_classes(path: Path) -> LabelClasses:
         UserError: it cannot be read, or declares no labels in this way.
     """
     try:
-        labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
-        declared = {str(name): _labels(value) for name, value in labels.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} does not declare labels as nnU-Net reads them ({error!r}); expected "
-            '"labels": {"background": 0, "NAME": 1, …}'
+            f"{path} does not declare labels as nnU-Net reads them ({error!r}); expected {_EXPECTED}"
+        ) from error
+    return declared_classes(content, path)
+
+
+def declared_classes(content: Any, where: str | Path) -> LabelClasses:
+    """The classes that the content of a ``dataset.json`` declares, see :func:`read_label_classes`.
+
+    Args:
+        content: what the file holds.
+        where: its name, for messages.
+
+    Raises:
+        UserError: it declares no labels in this way.
+    """
+    try:
+        declared = {str(name): _labels(value) for name, value in content["labels"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{where} does not declare labels as nnU-Net reads them ({error!r}); expected {_EXPECTED}"
         ) from error
     ignored = declared.pop(IGNORE, None)
     declared.pop(BACKGROUND, None)
     if ignored is not None and len(ignored) != 1:
-        raise UserError(f"{path}: the ignore label is one number, found {list(ignored)}")
+        raise UserError(f"{where}: the ignore label is one number, found {list(ignored)}")
     if not declared:
-        raise UserError(f"{path} declares no class but the background")
+        raise UserError(f"{where} declares no class but the background")
     return LabelClasses(tuple(declared.items()), None if ignored is None else ignored[0])
 
 

@@ -158,3 +158,102 @@ def test_subgroups_with_and_without_a_score():
     assert scored.loc["sex=m", "mean_score"] == pytest.approx(CASES["dsc"][METADATA["sex"] == "m"].mean())
     assert scored.loc["sex=m", "low"] < scored.loc["sex=m", "mean_score"] < scored.loc["sex=m", "high"]
     assert scored.loc["sex=m", "q"] >= scored.loc["sex=m", "p"]
+
+
+LABELS = {"labels": {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}}
+
+
+@pytest.fixture(scope="module")
+def scored_classes():
+    """24 patients, a third without a core; half of the core is missed in men; what lies in the ignored plane is odd."""
+    pairs = {}
+    for i, case_id in enumerate(IDS[:24]):
+        reference = np.zeros((4, 6, 6), np.uint8)
+        reference[:3, 1:5, 1:5] = 1
+        if i % 3:
+            reference[0:2, 2:4, 2:4] = 2
+        prediction = reference.copy()
+        if i % 2:
+            prediction[1][prediction[1] == 2] = 1
+        reference[3], prediction[3] = 3, i % 3
+        pairs[case_id] = (reference, prediction)
+    return pairs, nnunet_fair.score_pairs(pairs, spacing=(2, 1, 1), dataset_json=LABELS)
+
+
+def test_classes_are_scored_by_name_and_what_is_ignored_counts_nowhere(scored_classes, tmp_path):
+    pairs, cases = scored_classes
+    assert list(cases.columns[:2]) == ["class", "dsc"] and cases["class"].unique().tolist() == ["whole", "core"]
+    core = cases[cases["class"] == "core"]
+    assert (cases.loc[cases["class"] == "whole", "dsc"] == 1).all()
+    assert core.loc["patient_01", ["dsc", "volume_reference_mm3"]].tolist() == pytest.approx([2 * 4 / 12, 16.0])
+    assert core.loc["patient_02", "dsc"] == 1 and core.loc["patient_00", "volume_reference_mm3"] == 0
+    for folder, position in (("labelsTs", 0), ("masks", 1)):
+        (tmp_path / folder).mkdir()
+        for case_id in IDS[:2]:
+            image = sitk.GetImageFromArray(pairs[case_id][position])
+            image.SetSpacing((1.0, 1.0, 2.0))
+            sitk.WriteImage(image, str(tmp_path / folder / f"{case_id}.nii.gz"))
+    (tmp_path / "dataset.json").write_text(json.dumps(LABELS))
+    from_files = nnunet_fair.score_folder(tmp_path / "labelsTs", tmp_path / "masks")
+    pd.testing.assert_frame_equal(from_files, cases.loc[IDS[:2]])
+    merged = nnunet_fair.score_folder(tmp_path / "labelsTs", tmp_path / "masks", labels=[2])
+    assert "class" not in merged.columns
+
+
+def test_an_analysis_and_a_comparison_have_one_for_each_class(scored_classes):
+    _, cases = scored_classes
+    metadata = METADATA.loc[IDS[:24], ["sex"]]
+    analysis = nnunet_fair.evaluate_cases(cases, metadata, min_group=5, **FAST)
+    assert list(analysis.classes) == ["whole", "core"] and analysis.classes["whole"].classes == {}
+    core = analysis.classes["core"].subgroups.set_index("subgroup")
+    assert core.loc["sex=m", ["n", "mean_dsc"]].tolist() == pytest.approx([8, 2 / 3]) and core.loc["sex=f", "n"] == 8
+    assert analysis.classes["core"].false_positives["n"].iloc[0] == 8
+    # the mean of classes: 1 without a core, else the mean of 1 and 2/3
+    assert analysis.subgroups.set_index("subgroup").loc["sex=m", "mean_dsc"] == pytest.approx((4 + 8 * 5 / 6) / 12)
+    worst = analysis.furthest_below_its_class
+    assert (worst["class"], worst["subgroup"], worst["divergence"]) == ("core", "sex=m", pytest.approx(-1 / 6))
+    assert analysis.subgroups_of_classes["class"].unique().tolist() == ["mean of classes", "whole", "core"]
+    assert list(analysis.to_dict()["classes"]) == ["whole", "core"] and "<strong>core</strong>" in analysis.to_html()
+    assert "sex=m in core" in analysis._repr_html_()
+
+    right = cases.assign(dsc=cases["dsc"].where(cases["class"] == "whole", 1.0))
+    compared = nnunet_fair.compare_models(cases, right, metadata, names=("old", "new"), min_group=5, **FAST)
+    assert compared.classes["core"].subgroups.set_index("subgroup").loc["sex=m", "difference"] == pytest.approx(1 / 3)
+    assert compared.classes["whole"].differences.loc["mean_dsc", "difference"] == 0
+    assert compared.furthest_below_its_class.loc["old", ["class", "subgroup"]].tolist() == ["core", "sex=m"]
+    assert compared.to_dict()["classes"]["core"]["levelling_down"]["sentence"].startswith("new narrowed the gaps")
+    assert "sex=m in core" in compared._repr_html_()
+    with pytest.raises(nnunet_fair.UserError, match="with different classes: whole, core and one foreground"):
+        nnunet_fair.compare_models(cases, CASES, metadata, **FAST)
+
+
+def test_a_single_foreground_has_no_classes():
+    analysis = nnunet_fair.evaluate_cases(CASES, METADATA, variables=["sex"], **FAST)
+    assert analysis.classes == {} and analysis.furthest_below_its_class is None
+    assert analysis.subgroups_of_classes is analysis.subgroups
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda cases: cases.iloc[1:], "case 'patient_00' has a row for one of the classes 'core' and 'whole' only"),
+        (lambda cases: pd.concat([cases, cases.iloc[:1]]), "case 'patient_00' occurs more than once"),
+        (lambda cases: cases.assign(**{"class": None}), "has a row without a class"),
+    ],
+)
+def test_tables_of_classes_that_do_not_fit_are_refused(scored_classes, change, sentence):
+    with pytest.raises(nnunet_fair.UserError, match=sentence):
+        nnunet_fair.evaluate_cases(change(scored_classes[1]), METADATA, **FAST)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"labels": [1], "dataset_json": LABELS}, "give one of the two"),
+        ({"dataset_json": {"labels": {"background": 0, "a": 1, "b": 2}}}, "value 3, which is no label of the dataset"),
+        ({"dataset_json": {}}, "`dataset_json` does not declare labels"),
+    ],
+)
+def test_classes_that_do_not_fit_the_arrays_are_refused(scored_classes, options, sentence):
+    with pytest.raises(nnunet_fair.UserError, match=sentence):
+        nnunet_fair.score_pairs(dict(list(scored_classes[0].items())[:1]), spacing=(1, 1, 1), **options)

@@ -147,8 +147,11 @@ def test_two_models_are_compared_class_by_class(trained, tmp_path, capsys):
         _save(np.where(_reference(i) == 3, 0, _reference(i)), tmp_path / "right" / f"p{i:02d}.nii.gz")
     files = ["-ref", f"{raw}", "-a", f"{trained}/fold_0/validation", "-b", f"{tmp_path}/right", "--missing", "skip"]
     files += ["-m", f"{tmp_path}/nnUNet_preprocessed/Dataset951_R/fair_cases.csv", "-o", f"{tmp_path}/out", *FAST]
+    files += ["--min-group", "4"]
     assert main(["compare", *files]) == 0
-    assert "core: mean DSC +0.1667" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "core: mean DSC +0.1667" in printed
+    assert "furthest below its class under A: side=right in core, mean DSC 0.6667, 0.1667 below" in printed
     table = pd.read_csv(tmp_path / "out" / "subgroups.csv").set_index(["class", "subgroup"])
     assert table.loc[("core", "all"), "n"] == 8  # of twelve patients, those with a core; half of them are odd
     assert table.loc[("core", "all"), "difference"] == pytest.approx(4 * (1 / 3) / 8)
@@ -156,6 +159,18 @@ def test_two_models_are_compared_class_by_class(trained, tmp_path, capsys):
     assert table.loc[("mean of classes", "all"), "n"] == 12
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count('<details name="class">') == 2
+    assert "furthest below its class is <strong>side=right</strong> in\n<strong>core</strong>" in page
+    assert page.count("Heat map of the difference of the mean DSC by class and side") == 1
+    cases = pd.read_csv(tmp_path / "out" / "cases.csv").set_index(["class", "case_id"])
+    assert cases.index.get_level_values("class").unique().tolist() == ["mean of classes", "whole tumour", "core"]
+    assert cases.loc[("core", "p01"), ["dsc_a", "dsc_b"]].tolist() == pytest.approx([2 / 3, 1])
+    assert cases.loc[("mean of classes", "p01"), "difference"] == pytest.approx(1 / 6)
+    audit = pd.read_csv(tmp_path / "out" / "levelling.csv").set_index(["class", "variable", "metric"])
+    row = audit.loc[("core", "side", "dsc")]
+    assert row[["gap_a", "gap_b", "worst_change", "best_change"]].tolist() == pytest.approx([1 / 3, 0, 1 / 3, 0])
+    assert row["verdict"] == "levelled up" and audit.loc[("whole tumour", "side", "dsc"), "verdict"] == "gap unchanged"
+    document = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert document["furthest_below_its_class"]["a"]["class"] == "core"
     evaluations = []
     for name, predictions in (("a", f"{trained}/fold_0/validation"), ("b", f"{tmp_path}/right")):
         evaluations.append(f"{tmp_path}/{name}")

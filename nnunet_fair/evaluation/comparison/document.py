@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.comparison.classes import worst_of_classes
+from nnunet_fair.evaluation.comparison.levelling import levelling_audit, overall_sentence
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison
 from nnunet_fair.files import plain
 
@@ -62,16 +64,24 @@ def comparison_document(
                 )
             },
             "false_positives": comparison.false_positives.to_dict(orient="records"),
-            **(
-                {
-                    "classes": {
-                        name: {"subgroups": found.subgroups.to_dict(orient="records")}
-                        for name, found in comparison.classes.items()
-                    }
-                }
-                if comparison.classes
-                else {}
-            ),
+            **(_classes(comparison, name_b) if comparison.classes else {}),
             "notes": [*comparison.sentences, *comparison.groups.notes],
         }
     )
+
+
+def _classes(comparison: Comparison, name_b: str) -> dict[str, Any]:
+    """What ``comparison.json`` says of each class, and which group is furthest below its class."""
+    classes = {}
+    for name, found in comparison.classes.items():
+        audit = levelling_audit(found)
+        classes[name] = {
+            "subgroups": found.subgroups.to_dict(orient="records"),
+            "false_positives": found.false_positives.to_dict(orient="records"),
+            "levelling_down": {
+                "sentence": overall_sentence(found, audit, name_b),
+                "audit": audit.to_dict(orient="records"),
+            },
+        }
+    worst = {side: row.to_dict() for side, row in worst_of_classes(comparison).items()}
+    return {"classes": classes, "furthest_below_its_class": worst}

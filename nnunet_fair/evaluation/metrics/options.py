@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
+from nnunet_fair.masks.label_classes import LabelClasses
 
 SURFACE_TOLERANCE_MM = 2.0
 
@@ -35,3 +36,18 @@ class ScoringOptions:
         if self.classes is None:
             return self.labels
         return tuple(sorted({label for _, labels in self.classes for label in labels}))
+
+    @property
+    def known_labels(self) -> frozenset[int]:
+        """The labels that may occur beside the background, 0, where there are classes."""
+        return frozenset(self.foreground or ()) | (frozenset() if self.ignore is None else {self.ignore})
+
+    def with_classes(self, declared: LabelClasses | None) -> ScoringOptions:
+        """The options with the classes of a dataset; unchanged where its masks are of 0 and 1 only.
+
+        Args:
+            declared: the classes, or None where none are declared.
+        """
+        if declared is None or declared.is_plain:
+            return self
+        return replace(self, classes=declared.classes, ignore=declared.ignore)

@@ -10,26 +10,68 @@ import numpy as np
 from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 
+CLASS = "class"
+"""The column of the class's name, where there are several."""
+
 
 def score_arrays(
     reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...], options: ScoringOptions
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     """The metrics of one case from its label arrays.
 
     Args:
         reference: label array of shape (slices, rows, columns) or (rows, columns), bool or numbers.
         prediction: label array of the same shape.
         spacing: voxel size in mm along each array axis.
-        options: labels, policy for empty masks and tolerance.
+        options: labels or classes, policy for empty masks and tolerance.
 
     Returns:
-        The metrics by name, see :class:`~nnunet_fair.evaluation.metrics.case_metrics.CaseMetrics`.
+        The metrics by name, see :class:`~nnunet_fair.evaluation.metrics.case_metrics.CaseMetrics`; one entry a class,
+        with its name in ``class``, where there are classes.
 
     Raises:
-        ValueError: the shapes or the spacing do not fit, or there are labels other than 0 and 1 and none was named.
+        ValueError: the shapes or the spacing do not fit, or there are labels that were not named.
     """
-    masks = [_foreground(np.asarray(array), options.labels) for array in (reference, prediction)]
-    return asdict(case_metrics(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm))
+    arrays = [np.asarray(array) for array in (reference, prediction)]
+    if options.classes is not None:
+        _check_labels(arrays, options.known_labels)
+        return score_class_arrays(arrays[0], arrays[1], spacing, options)
+    masks = [_foreground(array, options.labels) for array in arrays]
+    metrics = case_metrics(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
+    return [asdict(metrics)]
+
+
+def score_class_arrays(
+    reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...], options: ScoringOptions
+) -> list[dict[str, Any]]:
+    """The metrics of one case in each class; voxels that the reference ignores are background in both.
+
+    Args:
+        reference: label array of shape (slices, rows, columns) or (rows, columns).
+        prediction: label array of the same shape.
+        spacing: voxel size in mm along each array axis.
+        options: the classes, the ignore label, policy for empty masks and tolerance.
+
+    Returns:
+        The metrics by name and, in ``class``, the class's name, one entry a class.
+    """
+    annotated = np.ones(reference.shape, bool) if options.ignore is None else reference != options.ignore
+    rows: list[dict[str, Any]] = []
+    for name, labels in options.classes or ():
+        masks = [np.isin(array, labels) & annotated for array in (reference, prediction)]
+        metrics = case_metrics(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
+        rows.append({CLASS: name, **asdict(metrics)})
+    return rows
+
+
+def _check_labels(arrays: list[np.ndarray], known: frozenset[int]) -> None:
+    if arrays[0].shape != arrays[1].shape:
+        raise ValueError(f"reference {arrays[0].shape} and prediction {arrays[1].shape} do not fit together")
+    for array in arrays:
+        other = [value for value in np.unique(array).tolist() if value != 0 and value not in known]
+        if other:
+            labels = ", ".join(map(str, sorted(known)))
+            raise ValueError(f"an array holds the value {other[0]:g}, which is no label of the dataset ({labels})")
 
 
 def _foreground(array: np.ndarray, labels: tuple[int, ...] | None) -> np.ndarray:

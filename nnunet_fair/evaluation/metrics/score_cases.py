@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, fields
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.case_metrics import CaseMetrics, case_metrics
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
+from nnunet_fair.evaluation.metrics.score_arrays import CLASS, score_class_arrays
 from nnunet_fair.masks.paired_masks import read_labels, read_masks
 from nnunet_fair.masks.pairing import CasePair
 from nnunet_fair.masks.reading import CaseProblemError
@@ -25,7 +25,6 @@ NOT_SCORED = "not scored"
 
 METRICS = tuple(field.name for field in fields(CaseMetrics))
 CASE_COLUMNS = ("case_id", *METRICS, "status", "problem")
-CLASS = "class"
 
 
 def score_case(pair: CasePair, options: ScoringOptions) -> list[dict[str, object]]:
@@ -54,22 +53,16 @@ def score_case(pair: CasePair, options: ScoringOptions) -> list[dict[str, object
 def _score_classes(
     pair: CasePair, classes: Sequence[tuple[str, tuple[int, ...]]], options: ScoringOptions
 ) -> list[dict[str, object]]:
-    """One row a class; voxels that the reference ignores are background in both masks."""
-    known = frozenset(options.foreground or ()) | (frozenset() if options.ignore is None else {options.ignore})
+    """One row a class."""
     try:
         reference, prediction, spacing = read_labels(
-            pair.reference, pair.prediction, known=known, resample=options.resample
+            pair.reference, pair.prediction, known=options.known_labels, resample=options.resample
         )
     except CaseProblemError as problem:
         failed = {"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}
         return [{**failed, CLASS: name} for name, _ in classes]
-    annotated = np.ones(reference.shape, bool) if options.ignore is None else reference != options.ignore
-    rows: list[dict[str, object]] = []
-    for name, labels in classes:
-        masks = [np.isin(array, labels) & annotated for array in (reference, prediction)]
-        metrics = case_metrics(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
-        rows.append({"case_id": pair.case_id, CLASS: name, **asdict(metrics), "status": _status(pair)})
-    return rows
+    metrics = score_class_arrays(reference, prediction, spacing, options)
+    return [{"case_id": pair.case_id, **row, "status": _status(pair)} for row in metrics]
 
 
 def _status(pair: CasePair) -> str:

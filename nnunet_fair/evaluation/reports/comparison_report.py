@@ -11,7 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nnunet_fair.evaluation.comparison.classes import worst_of_classes
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison
+from nnunet_fair.evaluation.reports.class_heatmaps import heatmaps_of_classes
 from nnunet_fair.evaluation.reports.figures import (
     BLUE,
     GREY,
@@ -80,6 +82,12 @@ def comparison_report(
             "combinations": combinations.loc[order[:N_COMBINATIONS]],
             "n_combinations": len(combinations),
             "figures": comparison_figures(comparison, options),
+            "worst_of_classes": worst_of_classes(comparison),
+            "class_figures": heatmaps_of_classes(
+                {name: found.subgroups for name, found in comparison.classes.items()},
+                "difference",
+                f"a group under {options.name_b} minus that under {options.name_a}",
+            ),
             "worsened": worst[:N_LISTED],
             "improved": best[:N_LISTED],
             "pictures": pictures,

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.evaluation.reports import figures
+from nnunet_fair.evaluation.reports.class_heatmaps import heatmaps_of_classes
 from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render, svg
 from nnunet_fair.evaluation.reports.training_figures import training_figures
 from nnunet_fair.evaluation.reports.training_records import TrainingRecords
 from nnunet_fair.evaluation.scores.analysis import Analysis
-from nnunet_fair.evaluation.scores.classes import stacked, worst_group_of_all_classes
+from nnunet_fair.evaluation.scores.classes import worst_group_of_all_classes
 
 
 def evaluation_report(
@@ -141,24 +142,10 @@ def class_rows(classes: Mapping[str, Analysis]) -> list[dict[str, Any]]:
 
 
 def class_figures(classes: Mapping[str, Analysis]) -> list[Picture]:
-    """A heat map of divergence by group and class for each attribute that has two groups which may decide."""
-    pictures: list[Picture] = []
-    if not classes:
-        return pictures
-    table = stacked({name: found.subgroups for name, found in classes.items()})
-    groups = table[table["kind"] == "group"]
-    for attribute in groups["attributes"].unique():
-        of_attribute = groups[groups["attributes"] == attribute]
-        if of_attribute.loc[of_attribute["decides"], "subgroup"].nunique() > 1:
-            pictures.append(
-                svg(
-                    figures.class_figure(of_attribute, list(classes)),
-                    f"Heat map of the divergence of the mean DSC by class and {attribute}; the numbers are in the "
-                    "tables of the classes.",
-                    f"{attribute}: mean DSC of a group minus that of all cases, of each class. In brackets: few cases.",
-                )
-            )
-    return pictures
+    """A heat map of divergence by group and class for each attribute, see :func:`heatmaps_of_classes`."""
+    return heatmaps_of_classes(
+        {name: found.subgroups for name, found in classes.items()}, "divergence", "a group minus that of all cases"
+    )
 
 
 def worst_group(analysis: Analysis) -> Any:

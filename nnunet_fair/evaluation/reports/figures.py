@@ -170,18 +170,19 @@ def heatmap_figure(values: pd.Series, rows: pd.Series, columns: pd.Series, *, me
 
 
 @never_fails
-def class_figure(table: pd.DataFrame, classes: Sequence[str]) -> bytes:
-    """Divergence of the mean DSC over the groups of one attribute and the classes.
+def class_figure(table: pd.DataFrame, classes: Sequence[str], *, column: str = "divergence") -> bytes:
+    """Divergence, or another difference, of the mean DSC over the groups of one attribute and the classes.
 
     Args:
         table: rows of the tables of subgroups with kind ``group``, of one attribute, with the column ``class``.
         classes: the classes in their order.
+        column: the column that is shown.
 
     Returns:
         SVG.
     """
     names = list(dict.fromkeys(table["subgroup"]))
-    cells = table.pivot(index="subgroup", columns="class", values="divergence").reindex(index=names, columns=classes)
+    cells = table.pivot(index="subgroup", columns="class", values=column).reindex(index=names, columns=classes)
     decides = table.pivot(index="subgroup", columns="class", values="decides").reindex(index=names, columns=classes)
     values = cells.to_numpy(dtype=float)
     scale = max(float(np.nanmax(np.abs(values), initial=0.0)), 0.05)
@@ -202,7 +203,7 @@ def class_figure(table: pd.DataFrame, classes: Sequence[str]) -> bytes:
         )
         axes.set_yticks(range(len(names)), [short_name(name.split("=", 1)[1], LABEL) for name in names])
         axes.tick_params(length=0)
-        figure.colorbar(image, ax=axes, label="divergence of the mean DSC")
+        figure.colorbar(image, ax=axes, label=f"{column} of the mean DSC")
     return to_svg(figure)
 
 

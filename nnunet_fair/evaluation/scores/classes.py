@@ -8,9 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS
-from nnunet_fair.evaluation.scores.analysis import Analysis
+from nnunet_fair.evaluation.scores.analysis import Analysis, analyse
+from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import has_structure
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.subgroups.search import false_discovery_rate
 
 MEAN = "mean of classes"
@@ -24,8 +27,10 @@ def class_tables(cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
         cases: table with one row a case and class, indexed by case ID, with a column ``class``.
 
     Returns:
-        The table of each class by name, one row a case, in the order of the classes.
+        The table of each class by name, one row a case, in the order of the classes; none without that column.
     """
+    if CLASS not in cases.columns:
+        return {}
     return {str(name): cases[cases[CLASS] == name].drop(columns=CLASS) for name in cases[CLASS].unique()}
 
 
@@ -46,7 +51,7 @@ def mean_of_classes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     present = np.stack([has_structure(frame) for frame in frames])
     counts = np.where(present.any(axis=0), present, True)
     mean = frames[0].copy()
-    for name in METRICS:
+    for name in (name for name in METRICS if all(name in frame.columns for frame in frames)):
         values = np.stack([frame[name].to_numpy(dtype=float) for frame in frames])
         if name in AVERAGED:
             used = counts & ~np.isnan(values)
@@ -56,6 +61,30 @@ def mean_of_classes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         else:
             mean[name] = values.sum(axis=0)
     return mean
+
+
+def analyse_classes(
+    cases: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    groups: CaseGroups,
+    options: AnalysisOptions,
+    *,
+    policy: EmptyMaskPolicy | None = None,
+) -> Analysis:
+    """The analysis of all cases, and of each class where there are several, with q corrected over all classes.
+
+    Args:
+        cases: the per-case table, the mean of classes where there are several.
+        tables: the table of each class; empty where there is one foreground.
+        groups: the cases' groups.
+        options: how.
+        policy: what two empty masks scored; None where that is not known.
+    """
+    result = analyse(cases, groups, options, policy=policy)
+    if not tables:
+        return result
+    analyses = {name: analyse(table, groups, options, policy=policy) for name, table in tables.items()}
+    return dataclasses.replace(result, classes=corrected_over_classes(analyses))
 
 
 def corrected_over_classes(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
@@ -93,18 +122,29 @@ def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def worst_group_of_all_classes(analyses: Mapping[str, Analysis]) -> pd.Series | None:
+    """The group and class with the lowest divergence, see :func:`furthest_below_its_class`.
+
+    Args:
+        analyses: an analysis by class.
+    """
+    return furthest_below_its_class({name: analysis.subgroups for name, analysis in analyses.items()})
+
+
+def furthest_below_its_class(tables: Mapping[str, pd.DataFrame]) -> pd.Series | None:
     """The group and class with the lowest divergence from the class's own mean.
 
     A class that is hard in every patient is no disparity: each group is measured against its class.
 
     Args:
-        analyses: an analysis by class.
+        tables: a table of subgroups by class, with ``kind``, ``decides`` and ``divergence``.
 
     Returns:
-        The row of the stacked tables of subgroups; None where no variable has two groups that may decide.
+        The row of the stacked tables; None where no variable has two groups that may decide.
     """
-    table = stacked({name: analysis.subgroups for name, analysis in analyses.items()})
+    table = stacked(tables)
     groups = table[(table["kind"] == "group") & table["decides"]]
+    if groups.empty:
+        return None
     sizes = groups.groupby([CLASS, "attributes"])["subgroup"].transform("size")
     compared = groups[(sizes > 1) & groups["divergence"].notna()]
     return compared.loc[compared["divergence"].idxmin()] if len(compared) else None
