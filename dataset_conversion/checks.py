@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +11,11 @@ import SimpleITK as sitk
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
 from nnunet_fair.files import is_utf8
-from nnunet_fair.masks.complete import DamagedFileError, NiftiVoxels, nifti_voxels, stated_length
+from nnunet_fair.masks.complete import scan_nifti, stated_length
 from nnunet_fair.masks.grid import SAME_GRID, UNCHANGED, Grid, displacement, grid_of
+from nnunet_fair.masks.headers import DamagedFileError, VoxelSizeError, check_grid, nifti_voxels, open_itk, storage_of
 
 _SPACING_RTOL = 1e-6  # nnU-Net's reader refuses phases whose spacing differs by more than 1e-5
-_CHUNK = 1 << 20
 
 
 def needs_repair(reference: Grid, other: Grid) -> bool:
@@ -50,21 +48,21 @@ def read_grid(path: Path) -> Grid:
     """The grid of an image file, from its header alone.
 
     Raises:
-        CaseProblem: the header cannot be read, or the file is not a 3D scalar image.
+        CaseProblem: the header cannot be read, claims more than the file can hold or a voxel size that is none, or the
+            file is not a 3D scalar image.
     """
-    _check_name(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
+    reader = _open(path)
     if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
         raise CaseProblem(
             findings.NOT_3D,
             f"{path.name} has {reader.GetDimension()} dimensions and {reader.GetNumberOfComponents()} components",
         )
-    return grid_of(reader)
+    grid = grid_of(reader)
+    try:
+        check_grid(grid)
+    except VoxelSizeError as error:
+        raise CaseProblem(findings.VOXEL_SIZE, f"{path.name}: {error}") from error
+    return grid
 
 
 def read_image(path: Path) -> sitk.Image:
@@ -73,9 +71,21 @@ def read_image(path: Path) -> sitk.Image:
     Raises:
         CaseProblem: it cannot be read.
     """
+    try:
+        return _open(path).Execute()
+    except RuntimeError as error:
+        raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
+
+
+def _open(path: Path) -> sitk.ImageFileReader:
+    """The reader of a file whose header is sound."""
     _check_name(path)
     try:
-        return sitk.ReadImage(str(path))
+        return open_itk(path, storage_of(path).ratio)
+    except VoxelSizeError as error:
+        raise CaseProblem(findings.VOXEL_SIZE, f"{path.name}: {error}") from error
+    except DamagedFileError as error:
+        raise CaseProblem(findings.UNREADABLE, f"{path.name} ({error})") from error
     except RuntimeError as error:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
 
@@ -103,15 +113,15 @@ def check_file(path: Path, *, every_byte: bool) -> None:
         voxels = nifti_voxels(path)
         if not every_byte and stated_length(path) == voxels.n_bytes % (1 << 32):
             return
-        found, n_not_finite = _scan(path, voxels)
-    except (DamagedFileError, OSError, EOFError, zlib.error) as error:
+        contents = scan_nifti(path, voxels)
+    except (DamagedFileError, OSError) as error:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({error})") from error
-    if found < voxels.n_bytes:
+    if contents.n_bytes < voxels.n_bytes:
         raise CaseProblem(
-            findings.UNREADABLE, f"{path.name} (holds {found} bytes, its header asks for {voxels.n_bytes})"
+            findings.UNREADABLE, f"{path.name} (holds {contents.n_bytes} bytes, its header asks for {voxels.n_bytes})"
         )
-    if n_not_finite:
-        raise CaseProblem(findings.NOT_FINITE, f"{n_not_finite} voxels of {path.name}")
+    if contents.n_not_finite:
+        raise CaseProblem(findings.NOT_FINITE, f"{contents.n_not_finite} voxels of {path.name}")
 
 
 def check_label(label: np.ndarray, *, allow_empty: bool = False) -> int:
@@ -134,20 +144,6 @@ def check_label(label: np.ndarray, *, allow_empty: bool = False) -> int:
     if not ones and not allow_empty:
         raise CaseProblem(findings.EMPTY_LABEL)
     return ones
-
-
-def _scan(path: Path, voxels: NiftiVoxels) -> tuple[int, int]:
-    """Decompress a file to its end: its uncompressed length, and its voxels that are NaN or infinite."""
-    n_not_finite = 0
-    with gzip.open(path) as stream:
-        position = len(stream.read(voxels.offset))
-        while chunk := stream.read(_CHUNK):
-            if voxels.dtype.kind == "f":
-                n_values = min(len(chunk), max(0, voxels.n_bytes - position)) // voxels.dtype.itemsize
-                values = np.frombuffer(chunk, voxels.dtype, n_values)
-                n_not_finite += n_values - int(np.count_nonzero(np.isfinite(values)))
-            position += len(chunk)
-    return position, n_not_finite
 
 
 def _itk_reason(error: RuntimeError) -> str:

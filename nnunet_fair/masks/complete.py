@@ -1,7 +1,8 @@
 """Whether a file is whole.
 
 The libraries read NIfTI and GIPL files that were cut short as if the missing voxels were zero, a cut stack of TIFF
-pictures as its first picture, and a PNG without its end.
+pictures as its first picture, and a PNG without its end. They read compressed files to the last voxel and no further,
+so that they never see the checksum behind it: of 300 masks with one bit changed 219 were read with other voxels.
 """
 
 from __future__ import annotations
@@ -12,92 +13,124 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+
+from nnunet_fair.masks.headers import DamagedFileError, NiftiVoxels, Storage
 
 GIPL_HEADER = 256
 """Bytes before the voxels of a ``.gipl`` file."""
 
-_CHUNK = 1 << 20
-
-
-class DamagedFileError(Exception):
-    """A header or a compressed stream that cannot be read; the message says why."""
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class NiftiVoxels:
-    """Where the voxels of a NIfTI file lie, by its header.
+class Contents:
+    """What reading a file to its end found.
 
     Attributes:
-        offset: bytes before the first voxel, decompressed.
-        n_bytes: bytes to the end of the last voxel, decompressed.
-        dtype: the type they are stored in.
+        n_bytes: its bytes, decompressed.
+        n_not_finite: voxels that are NaN or infinite; 0 for integers.
     """
 
-    offset: int
     n_bytes: int
-    dtype: np.dtype
+    n_not_finite: int
 
 
-def nifti_voxels(path: Path) -> NiftiVoxels:
-    """Read the header of a ``.nii`` or ``.nii.gz`` file.
-
-    Raises:
-        DamagedFileError: it is none, or cannot be read.
-    """
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        image: Any = nibabel.load(path)
-        proxy = image.dataobj
-        n_voxels = int(np.prod(proxy.shape, dtype=np.int64))
-        return NiftiVoxels(
-            int(proxy.offset), int(proxy.offset) + n_voxels * proxy.dtype.itemsize, np.dtype(proxy.dtype)
-        )
-    except (OSError, EOFError, OverflowError, ValueError, zlib.error, ImageFileError, HeaderDataError) as error:
-        raise DamagedFileError(str(error)) from error
-
-
-def is_complete(path: Path, n_bytes: int) -> bool:
-    """Whether a file holds at least so many bytes, a ``.gz`` file when decompressed.
+def scan_nifti(path: Path, voxels: NiftiVoxels) -> Contents:
+    """Read a NIfTI file to its end, a block at a time, a compressed one with its checksums.
 
     Args:
         path: the file.
-        n_bytes: header and voxels together.
+        voxels: where its voxels lie.
 
     Raises:
-        OSError: the file cannot be opened.
+        DamagedFileError: it is damaged, or no gzip file although its name says so.
+    """
+    n_not_finite = 0
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            position = len(stream.read(voxels.offset))
+            while block := stream.read(_BLOCK):
+                if voxels.dtype.kind == "f":
+                    n_values = min(len(block), max(0, voxels.n_bytes - position)) // voxels.dtype.itemsize
+                    values = np.frombuffer(block, voxels.dtype, n_values)
+                    n_not_finite += n_values - int(np.count_nonzero(np.isfinite(values)))
+                position += len(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedFileError(str(error)) from error
+    return Contents(position, n_not_finite)
+
+
+def nifti_contents(path: Path, voxels: NiftiVoxels, array: np.ndarray | None = None) -> Contents:
+    """What a NIfTI file holds, looked at no more closely than is needed to know that it is whole.
+
+    Args:
+        path: the file.
+        voxels: where its voxels lie.
+        array: what a reader made of it. A gzip file ends with a checksum of its content: where that of header and
+            array together is the same, the array is the content, and the file need not be decompressed once more.
+
+    Raises:
+        DamagedFileError: it is damaged.
     """
     if not path.name.lower().endswith(".gz"):
-        return path.stat().st_size >= n_bytes
-    # A gzip stream ends with the number of bytes it holds (modulo 2**32). A file of several streams tells only the last
-    # one's, so a number that does not fit is looked into before the file is called cut short.
-    return stated_length(path) == n_bytes % (1 << 32) or _holds_at_least(path, n_bytes)
+        return scan_nifti(path, voxels) if voxels.dtype.kind == "f" else Contents(path.stat().st_size, 0)
+    if array is not None and array.dtype == voxels.dtype.newbyteorder("=") and array.flags.c_contiguous:
+        with gzip.open(path) as stream:
+            start = stream.read(voxels.offset)
+        if _trailer(path) == (zlib.crc32(array.data, zlib.crc32(start)), (len(start) + array.nbytes) % (1 << 32)):
+            return Contents(len(start) + array.nbytes, 0)
+    return scan_nifti(path, voxels)
 
 
 def stated_length(path: Path) -> int | None:
     """The uncompressed length modulo 2**32 that a gzip file's last four bytes state; None where it has fewer bytes."""
-    if path.stat().st_size < 4:
+    trailer = _trailer(path)
+    return None if trailer is None else trailer[1]
+
+
+def _trailer(path: Path) -> tuple[int, int] | None:
+    """Checksum and length modulo 2**32 at the end of a gzip file."""
+    if path.stat().st_size < 8:
         return None
     with path.open("rb") as stream:
-        stream.seek(-4, os.SEEK_END)
-        return int.from_bytes(stream.read(4), "little")
+        stream.seek(-8, os.SEEK_END)
+        checksum, length = struct.unpack("<2I", stream.read(8))
+    return checksum, length
 
 
-def _holds_at_least(path: Path, n_bytes: int) -> bool:
-    """Whether a gzip file decompresses to at least this many bytes, its checksums right."""
-    found = 0
+def stream_is_sound(path: Path, storage: Storage, array: np.ndarray) -> bool:
+    """Whether the compressed voxels behind a ``.mha`` or ``.nrrd`` header are whole, by their checksum.
+
+    Args:
+        path: the file.
+        storage: how it keeps them.
+        array: what a reader made of them; see :func:`nifti_contents`.
+    """
+    with path.open("rb") as file:
+        file.seek(-min(8, path.stat().st_size), os.SEEK_END)
+        end = file.read()
+        if storage.stream == "zlib":
+            same = end[-4:] == zlib.adler32(array.data).to_bytes(4, "big")
+        else:
+            same = end == struct.pack("<2I", zlib.crc32(array.data), array.nbytes % (1 << 32))
+        if same:
+            return True
+        file.seek(storage.start)
+        return _ends_soundly(file, storage.stream == "gzip")
+
+
+def _ends_soundly(file: BinaryIO, is_gzip: bool) -> bool:
+    """Whether a stream, decompressed a block at a time, comes to its end with the right checksum."""
+    decompressor = zlib.decompressobj(31 if is_gzip else 15)
     try:
-        with gzip.open(path) as file:
-            while chunk := file.read(_CHUNK):
-                found += len(chunk)
-    except (OSError, EOFError, zlib.error):
+        while not decompressor.eof and (block := decompressor.unconsumed_tail or file.read(_BLOCK)):
+            decompressor.decompress(block, _BLOCK)
+    except zlib.error:
         return False
-    return found >= n_bytes
+    return decompressor.eof
 
 
 def picture_is_complete(path: Path) -> bool:

@@ -13,15 +13,28 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_fair.errors import UserError
+from nnunet_fair.errors import UserError, file_sentence
 from nnunet_fair.files import is_utf8
-from nnunet_fair.masks.complete import GIPL_HEADER, DamagedFileError, is_complete, nifti_voxels, picture_is_complete
+from nnunet_fair.masks.complete import GIPL_HEADER, nifti_contents, picture_is_complete, stream_is_sound
 from nnunet_fair.masks.components import foreground_windows
 from nnunet_fair.masks.endings import file_ending
 from nnunet_fair.masks.grid import Grid, grid_of, set_grid
+from nnunet_fair.masks.headers import (
+    DEFLATE,
+    DamagedFileError,
+    Storage,
+    VoxelSizeError,
+    check_claim,
+    check_grid,
+    check_picture,
+    nifti_voxels,
+    open_itk,
+    storage_of,
+)
 from nnunet_fair.masks.readers import NIBABEL, SIMPLE_ITK, nnunet_reader, reader_names
 
-_NOT_ORTHONORMAL = "orthonormal"  # the word in ITK's message on a NIfTI file whose axes are not at right angles
+_LEFT_TO_ANOTHER = ("orthonormal", "If image has three dimensions")
+"""What a reader says of a sound file that is another reader's: ITK of skewed axes, nnU-Net of a stack."""
 
 
 class CaseProblemError(UserError):
@@ -87,6 +100,8 @@ def read_mask(path: str | Path) -> Mask:
         raise CaseProblemError(
             f"{path} has {n_channels} channels where a label image has one; save the labels as single-channel integers"
         )
+    if loaded.n_not_finite:
+        raise CaseProblemError(f"{path} holds {loaded.n_not_finite} voxels that are NaN or infinite")
     array = _whole_numbers(loaded.array, path)
     is_stored = array is loaded.array or loaded.stored_as_integers
     return Mask(
@@ -134,8 +149,8 @@ def read_channels(path: str | Path) -> Channels:
     """
     path = Path(path)
     loaded = _load(path, is_label=False)
-    n_not_finite = 0
-    if np.issubdtype(loaded.array.dtype, np.floating):
+    n_not_finite = loaded.n_not_finite
+    if not n_not_finite and np.issubdtype(loaded.array.dtype, np.floating):
         n_not_finite = loaded.array.size - int(np.count_nonzero(np.isfinite(loaded.array)))
     return Channels(loaded.grid, loaded.n_channels, n_not_finite)
 
@@ -156,7 +171,8 @@ def to_itk(array: np.ndarray, grid: Grid) -> sitk.Image:
 class _Loaded:
     """What a reader gave: voxels of shape (slices, rows, columns) or (rows, columns), colour channels last.
 
-    nnU-Net's readers give floating-point numbers, whatever the file holds: ``stored_as_integers`` tells.
+    nnU-Net's readers give floating-point numbers, whatever the file holds: ``stored_as_integers`` tells. ITK makes NaN
+    and infinity in a NIfTI file 0: ``n_not_finite`` counts them.
     """
 
     array: np.ndarray
@@ -166,21 +182,32 @@ class _Loaded:
     image: sitk.Image | None = None
     properties: dict[str, Any] | None = None
     stored_as_integers: bool = False
+    n_not_finite: int = 0
 
 
 def _load(path: Path, *, is_label: bool) -> _Loaded:
-    if not is_utf8(path):
-        raise CaseProblemError(f"{path} cannot be read: its name is not UTF-8; rename it")
-    if not path.is_file():
-        raise CaseProblemError(f"{path} cannot be read: there is no such file")
-    reasons = []
-    for name in reader_names(path):
+    _check_is_file(path)
+    reasons: list[Exception] = []
+    try:
+        storage = storage_of(path)
+        names = reader_names(path)
+    except VoxelSizeError as error:
+        raise CaseProblemError(f"{path}: {error}") from error
+    except DamagedFileError as error:
+        reasons, names = [error], ()
+    for name in names:
         try:
-            return _with_itk(path) if name == SIMPLE_ITK else _with_nnunet(path, name, is_label)
-        except _NotReadableError as error:
+            loaded = _with_itk(path, storage) if name == SIMPLE_ITK else _with_nnunet(path, name, is_label)
+        except (_NotReadableError, DamagedFileError) as error:
             reasons.append(error)
-    # The reader nnU-Net prefers tells most, save where ITK only says that it leaves skewed axes to another one.
-    telling = [reason for reason in reasons if _NOT_ORTHONORMAL not in str(reason)] or reasons
+            continue
+        try:
+            check_grid(loaded.grid)
+        except VoxelSizeError as error:
+            raise CaseProblemError(f"{path}: {error}") from error
+        return loaded
+    # The reader nnU-Net prefers tells most, save where it only says that it leaves such files to another one.
+    telling = [reason for reason in reasons if not any(words in str(reason) for words in _LEFT_TO_ANOTHER)] or reasons
     raise CaseProblemError(
         f"{path} cannot be read; the file is cut short, damaged or no image ({telling[0]})"
     ) from telling[0]
@@ -190,42 +217,59 @@ class _NotReadableError(Exception):
     """One reader cannot read the file; the message says why."""
 
 
-def _with_itk(path: Path) -> _Loaded:
+def _check_is_file(path: Path) -> None:
+    if not is_utf8(path):
+        raise CaseProblemError(f"{path} cannot be read: its name is not UTF-8; rename it")
+    if path.is_dir():
+        raise CaseProblemError(f"{path} cannot be read: it is a folder")
+    if not path.exists() and path.is_symlink():
+        raise CaseProblemError(f"{path} cannot be read: it is a link to a file that is not there")
+    if not path.is_file():
+        raise CaseProblemError(f"{path} cannot be read: there is no such file")
     try:
-        image = sitk.ReadImage(str(path))
+        path.open("rb").close()
+    except OSError as error:
+        raise CaseProblemError(file_sentence(error)) from error
+
+
+def _with_itk(path: Path, storage: Storage) -> _Loaded:
+    try:
+        image = open_itk(path, storage.ratio).Execute()
     except RuntimeError as error:
         raise _NotReadableError(_last_line(error)) from error
     if image.GetDimension() not in (2, 3):
         raise CaseProblemError(f"{path} is {image.GetDimension()}-dimensional; images and masks are 2D or 3D")
+    array, n_not_finite = sitk.GetArrayViewFromImage(image), 0
     if _is_nifti(path):
-        header = {key: float(image.GetMetaData(key)) for key in ("vox_offset", "bitpix")}
-        n_values = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
-        _check_complete(path, int(header["vox_offset"]) + n_values * int(header["bitpix"]) // 8)
-    array = sitk.GetArrayViewFromImage(image)
-    if (file_ending(path) or "").lower() == ".gipl":
-        _check_complete(path, GIPL_HEADER + array.nbytes)
-    return _Loaded(array, grid_of(image), SIMPLE_ITK, image.GetNumberOfComponentsPerPixel(), image)
+        n_not_finite = _check_nifti(path, array)
+    elif storage.stream is not None and not stream_is_sound(path, storage, array):
+        raise CaseProblemError(f"{path} is cut short or damaged: its checksum is wrong")
+    elif (file_ending(path) or "").lower() == ".gipl":
+        _check_complete(path, path.stat().st_size, GIPL_HEADER + array.nbytes)
+    return _Loaded(
+        array, grid_of(image), SIMPLE_ITK, image.GetNumberOfComponentsPerPixel(), image, n_not_finite=n_not_finite
+    )
 
 
 def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
     """Read with one of nnU-Net's other readers."""
     stored_as_integers = True  # pictures and TIFF files; nnU-Net writes no others
     if name == NIBABEL:
-        try:
-            voxels = nifti_voxels(path)
-        except DamagedFileError as error:
-            raise _NotReadableError(_last_line(error)) from error
-        _check_complete(path, voxels.n_bytes)
+        voxels = nifti_voxels(path)
+        check_claim(path, voxels.shape, voxels.dtype.itemsize, DEFLATE if path.name.lower().endswith(".gz") else 1)
+        _check_nifti(path)
         stored_as_integers = voxels.dtype.kind in "iu"
     elif not picture_is_complete(path):
         raise CaseProblemError(f"{path} is cut short: its last part is missing")
+    else:
+        check_picture(path)
     reader = nnunet_reader(name)
     try:
         array, properties = reader.read_seg(str(path)) if is_label else reader.read_images((str(path),))
+        spacing = tuple(float(size) for size in properties["spacing"])
     except Exception as error:  # they raise whatever the library below them does, assertions and SyntaxError included
         raise _NotReadableError(_last_line(error)) from error
-    # (channels, slices, rows, columns); spacing in the order of the array
-    n_channels, spacing = len(array), tuple(float(size) for size in properties["spacing"])
+    n_channels = len(array)  # (channels, slices, rows, columns); spacing in the order of the array
     if name == NIBABEL:
         grid = _nibabel_grid(array.shape[1:], spacing, properties["nibabel_stuff"]["original_affine"])
     else:
@@ -237,9 +281,22 @@ def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
     return _Loaded(values, grid, name, n_channels, None, properties, stored_as_integers)
 
 
-def _check_complete(path: Path, n_bytes: int) -> None:
-    if not is_complete(path, n_bytes):
-        raise CaseProblemError(f"{path} is cut short: its header asks for {n_bytes} bytes (decompressed)")
+def _check_nifti(path: Path, array: np.ndarray | None = None) -> int:
+    """Refuse a NIfTI file that is not whole; the number of its voxels that are NaN or infinite, 0 in ITK's array."""
+    voxels = nifti_voxels(path)
+    try:
+        contents = nifti_contents(path, voxels, array)
+    except DamagedFileError as error:
+        raise CaseProblemError(f"{path} is cut short or damaged: {error}") from error
+    _check_complete(path, contents.n_bytes, voxels.n_bytes)
+    return contents.n_not_finite
+
+
+def _check_complete(path: Path, found: int, n_bytes: int) -> None:
+    if found < n_bytes:
+        raise CaseProblemError(
+            f"{path} is cut short: its header asks for {n_bytes} bytes, and it holds {found} (decompressed)"
+        )
 
 
 def _nibabel_grid(shape: tuple[int, ...], spacing: tuple[float, ...], affine: np.ndarray) -> Grid:

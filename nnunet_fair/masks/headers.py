@@ -1,0 +1,310 @@
+"""What the header of an image claims, held against what its file can hold before a voxel is read.
+
+Readers allocate what a header asks for: 184 bytes that claim 1200×1200×900 voxels took 2.8 GB. So the claim is compared
+with the bytes that are there, times the most that the file's compression can make of a byte, and with a limit
+(``MAX_IMAGE_BYTES``). What a header states as voxel size is checked here too, because readers make 1 mm of a 0 and a
+positive number of a negative one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import re
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_fair.errors import UserError
+from nnunet_fair.masks.endings import file_ending
+from nnunet_fair.masks.grid import Grid, size_text
+
+MAX_IMAGE_VARIABLE = "NNUNET_FAIR_MAX_IMAGE_GIB"
+"""Environment variable with another limit, in GiB."""
+
+MAX_IMAGE_BYTES = 8 * 2**30
+"""The most an image may take in memory: 1,024 slices of 1024×1024 voxels of 8 bytes, or 2048³ of one byte."""
+
+SMALLEST_MM, LARGEST_MM = 1e-3, 1e3
+"""Voxel sizes beyond these are mistakes of a unit: metres taken for mm, or the number of an empty field."""
+
+DEFLATE = 1032
+"""The most bytes a byte of gzip, zlib and PNG can become: 258 bytes from two bits (zlib's documentation)."""
+
+_LZW = 2560  # twelve bits stand for 3,838 bytes at most: the table has 4,094 entries, each a byte longer than another
+_PACKBITS = 64  # two bytes stand for 128
+_ASCII = 8  # a digit and a space stand for a number of 8 bytes
+_TIFF_RATIOS = {1: 1, 5: _LZW, 8: DEFLATE, 32946: DEFLATE, 32773: _PACKBITS}
+_TEXT_HEADER = 1 << 16
+_LARGEST_OFFSET = 1 << 26  # bytes of a NIfTI file's extensions, which readers take into memory
+_GIPL_SPACING = 10  # bytes before the four voxel sizes
+
+
+class DamagedFileError(Exception):
+    """A header or a compressed stream that cannot be read, or that cannot be true; the message says why."""
+
+
+class VoxelSizeError(Exception):
+    """A voxel size that is no size; the message names it."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a file keeps its voxels.
+
+    Attributes:
+        ratio: the most bytes that a byte of the file can become; None where its compression has no bound.
+        stream: ``gzip`` or ``zlib`` where the voxels are such a stream, whose checksum tells whether it is whole.
+        start: where that stream begins, in bytes.
+        spacing: the voxel size the header states, along x, y and z; None where it states none.
+    """
+
+    ratio: int | None
+    stream: str | None = None
+    start: int = 0
+    spacing: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class NiftiVoxels:
+    """Where the voxels of a NIfTI file lie, by its header.
+
+    Attributes:
+        offset: bytes before the first voxel, decompressed.
+        n_bytes: bytes to the end of the last voxel, decompressed.
+        dtype: the type they are stored in.
+        shape: voxels along x, y, z and further axes.
+        spacing: the voxel size along x, y and z as it is written there.
+    """
+
+    offset: int
+    n_bytes: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+
+
+def nifti_voxels(path: Path) -> NiftiVoxels:
+    """Read the header of a ``.nii`` or ``.nii.gz`` file, and nothing behind it.
+
+    Raises:
+        DamagedFileError: it is none, or cannot be read.
+    """
+    import nibabel
+    from nibabel.spatialimages import HeaderDataError
+
+    is_gz = path.name.lower().endswith(".gz")
+    try:
+        with gzip.open(path) if is_gz else path.open("rb") as file:
+            block = file.read(540)
+        kind: Any = nibabel.Nifti1Header
+        if block[:4] in (struct.pack("<i", 540), struct.pack(">i", 540)):
+            kind = nibabel.Nifti2Header
+        n_bytes = kind.template_dtype.itemsize
+        if len(block) < n_bytes:
+            raise DamagedFileError(f"it has {len(block)} bytes, fewer than a NIfTI header")
+        header = kind(block[:n_bytes], check=False)
+        if bytes(header["magic"]).rstrip(b"\0") not in (b"n+1", b"n+2\0\r\n\x1a\n", b"n+2"):
+            raise DamagedFileError("it has no NIfTI header")
+        shape = tuple(int(size) for size in header.get_data_shape())
+        dtype = np.dtype(header.get_data_dtype())
+        offset = max(int(header["vox_offset"]), n_bytes)
+    except (OSError, EOFError, OverflowError, ValueError, KeyError, zlib.error, HeaderDataError) as error:
+        raise DamagedFileError(str(error)) from error
+    if not shape or min(shape) < 1:
+        raise DamagedFileError(f"its header states {size_text(shape) or 'no'} voxels")
+    if offset > _LARGEST_OFFSET:
+        raise DamagedFileError(f"its header puts the voxels behind {offset:,} bytes")
+    spacing = tuple(float(size) for size in header["pixdim"][1 : 1 + min(len(shape), 3)])
+    return NiftiVoxels(offset, offset + math.prod(shape) * dtype.itemsize, dtype, shape, spacing)
+
+
+def storage_of(path: Path) -> Storage:
+    """How a file of one of nnU-Net's formats keeps its voxels.
+
+    Raises:
+        DamagedFileError: its header is not that of the format, or points at other files.
+        VoxelSizeError: the voxel size stated there is none.
+    """
+    ending = (file_ending(path) or "").lower()
+    try:
+        if ending in (".nii", ".nii.gz"):
+            voxels = nifti_voxels(path)
+            is_gz = ending == ".nii.gz"
+            found = Storage(DEFLATE if is_gz else 1, "gzip" if is_gz else None, spacing=voxels.spacing)
+        else:
+            with path.open("rb") as file:
+                head = file.read(_TEXT_HEADER)
+            parse = {".mha": _meta_image, ".nrrd": _nrrd, ".gipl": _gipl}.get(ending)
+            found = parse(head) if parse else Storage(None)
+    except (ValueError, struct.error) as error:
+        raise DamagedFileError(f"its header cannot be read: {error}") from error
+    if found.spacing is not None:
+        check_voxel_size(found.spacing)
+    return found
+
+
+def check_voxel_size(spacing: Sequence[float]) -> None:
+    """Refuse voxel sizes that are none.
+
+    Args:
+        spacing: in mm.
+
+    Raises:
+        VoxelSizeError: one is not a number from ``SMALLEST_MM`` to ``LARGEST_MM``.
+    """
+    if not all(SMALLEST_MM <= size <= LARGEST_MM for size in spacing):
+        raise VoxelSizeError(
+            f"its voxel size is {' × '.join(f'{size:.6g}' for size in spacing)} mm, and distances and volumes need "
+            f"sizes from {SMALLEST_MM:g} to {LARGEST_MM:g} mm; mend its header"
+        )
+
+
+def check_grid(grid: Grid) -> None:
+    """Refuse grids that put voxels nowhere, whatever reader they are from.
+
+    Raises:
+        VoxelSizeError: a voxel size, in the header or by the axes, is none, or a place is no number.
+    """
+    check_voxel_size(grid.spacing)
+    if not np.isfinite([*grid.origin, *grid.direction]).all():
+        raise VoxelSizeError("its origin or direction is no number; mend its header")
+    check_voxel_size(np.linalg.norm(grid.axes(), axis=0).tolist())
+
+
+def check_claim(path: Path, shape: Sequence[int], n_bytes_each: int, ratio: int | None) -> None:
+    """Refuse a header that claims more than its file can hold, or than is read at all.
+
+    Args:
+        path: the file.
+        shape: voxels along each axis, and channels, as the header claims them.
+        n_bytes_each: bytes of a value.
+        ratio: the most bytes that a byte of the file can become; None where there is no bound.
+
+    Raises:
+        DamagedFileError: it does.
+    """
+    claimed, size = math.prod(shape) * n_bytes_each, path.stat().st_size
+    claim = f"its header claims {size_text(shape)} values of {n_bytes_each} bytes"
+    if ratio is not None and claimed > ratio * size:
+        raise DamagedFileError(f"{claim}, more than its {size:,} bytes can hold")
+    limit = _limit()
+    if claimed > limit:
+        raise DamagedFileError(
+            f"{claim}, more than the {limit / 2**30:g} GiB that are read; if that is its size, set {MAX_IMAGE_VARIABLE}"
+        )
+
+
+def open_itk(path: Path, ratio: int | None) -> sitk.ImageFileReader:
+    """SimpleITK's reader of a file, its header read and held against the file, its voxels not yet read.
+
+    Args:
+        path: the file.
+        ratio: see :func:`check_claim`.
+
+    Raises:
+        DamagedFileError: the header claims too much.
+        RuntimeError: SimpleITK cannot read it.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    n_channels = reader.GetNumberOfComponents()
+    value = sitk.Image([1, 1], reader.GetPixelID(), n_channels)
+    shape = (*reader.GetSize(), *((n_channels,) if n_channels > 1 else ()))
+    check_claim(path, shape, value.GetSizeOfPixelComponent(), ratio)
+    return reader
+
+
+def check_picture(path: Path) -> None:
+    """Hold the header of a ``.png``, ``.bmp`` or ``.tif`` against its file.
+
+    Raises:
+        DamagedFileError: it is none, cannot be read, or claims too much.
+    """
+    ending = (file_ending(path) or "").lower()
+    try:
+        shape, n_bytes, ratio = _tiff_claim(path) if ending in (".tif", ".tiff") else _picture_claim(path)
+    except Exception as error:  # these libraries raise whatever a damaged file leads them to
+        raise DamagedFileError(str(error) or type(error).__name__) from error
+    check_claim(path, shape, n_bytes, ratio)
+
+
+def _limit() -> float:
+    text = os.environ.get(MAX_IMAGE_VARIABLE, "")
+    try:
+        return float(text) * 2**30 if text else MAX_IMAGE_BYTES
+    except ValueError:
+        raise UserError(f"{MAX_IMAGE_VARIABLE} is {text!r}; expected a number of GiB") from None
+
+
+def _tiff_claim(path: Path) -> tuple[tuple[int, ...], int, int | None]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        return series.shape, series.dtype.itemsize, _TIFF_RATIOS.get(int(series.keyframe.compression))
+
+
+def _picture_claim(path: Path) -> tuple[tuple[int, ...], int, int | None]:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        # A bit takes a byte once it is read; eight of them came from one byte of the file.
+        n_bytes = {"I": 4, "F": 4, "I;16": 2, "I;16B": 2}.get(picture.mode, 1)
+        shape = (*picture.size, len(picture.getbands()))
+        if picture.format == "PNG":
+            return shape, n_bytes, 8 * DEFLATE
+        return shape, n_bytes, 8 if picture.format == "BMP" and picture.info.get("compression") in (0, 3) else None
+
+
+def _meta_image(head: bytes) -> Storage:
+    """A ``.mha``: lines ``Key = Value``, the last one ElementDataFile, then the voxels."""
+    end = re.search(rb"^ElementDataFile[ \t]*=[ \t]*([^\r\n]*)\r?\n", head, re.MULTILINE)
+    if end is None:
+        raise DamagedFileError("it has no MetaImage header")
+    _refuse_detached(end[1], b"LOCAL")
+    fields = dict(re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", head[: end.start()].decode("latin-1"), re.MULTILINE))
+    spacing = fields.get("ElementSpacing", fields.get("ElementSize"))
+    stated = None if spacing is None else tuple(float(size) for size in spacing.split())
+    if fields.get("CompressedData", "").lower()[:1] == "t":
+        return Storage(DEFLATE, "zlib", end.end(), stated)
+    return Storage(1 if fields.get("BinaryData", "").lower()[:1] == "t" else _ASCII, spacing=stated)
+
+
+def _nrrd(head: bytes) -> Storage:
+    """A ``.nrrd``: lines ``key: value`` to an empty line, then the voxels."""
+    end = re.search(rb"\r?\n\r?\n", head)
+    if not head.startswith(b"NRRD") or end is None:
+        raise DamagedFileError("it has no NRRD header")
+    text = head[: end.start()].decode("latin-1")
+    fields = {key.lower(): value.strip() for key, value in re.findall(r"^([\w ]+?): ?(.*?)\r?$", text, re.MULTILINE)}
+    _refuse_detached(fields.get("data file", fields.get("datafile", "")).encode("latin-1"), b"")
+    spacing = fields.get("spacings")
+    stated = None if spacing is None else tuple(float(size) for size in spacing.split())
+    encoding = fields.get("encoding", "").lower()
+    if encoding in ("gz", "gzip"):
+        return Storage(DEFLATE, "gzip", end.end(), stated)
+    return Storage({"raw": 1, "hex": 1}.get(encoding, _ASCII), spacing=stated)
+
+
+def _gipl(head: bytes) -> Storage:
+    """A ``.gipl``: 256 bytes, then the voxels."""
+    size = struct.unpack_from(">4H", head)
+    n_dims = 2 if size[2] <= 1 else 3
+    return Storage(1, spacing=struct.unpack_from(f">{n_dims}f", head, _GIPL_SPACING))
+
+
+def _refuse_detached(name: bytes, here: bytes) -> None:
+    """Voxels are in the file itself: copied and checked files are whole, and no header makes us read other files."""
+    if name.strip() != here:
+        raise DamagedFileError(
+            f"its voxels are in another file ({name.decode('latin-1').strip()[:80]}); save header and voxels as one"
+        )
