@@ -133,6 +133,7 @@ def evaluate(
             training=training,
             settings=settings,
             problems=[(str(i), p) for i, p in cases.loc[cases["status"] == NOT_SCORED, "problem"].items()],
+            with_cases=not report.anonymise,
         )
         write_text(page, output / REPORT)
         return result

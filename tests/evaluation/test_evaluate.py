@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -54,11 +56,12 @@ class _Page(html.parser.HTMLParser):
 
 
 def _assert_good_page(text: str) -> _Page:
-    """Self-contained, accessible HTML."""
+    """Self-contained, accessible HTML, whose scripts stand in it and are named by its policy."""
     page = _Page(text)
     assert page.open == []
     for tag, attrs in page.tags:
-        assert tag not in ("script", "link", "iframe"), tag
+        assert tag not in ("link", "iframe"), tag
+        assert tag != "script" or attrs.keys() <= {"type", "id", "class"}, attrs
         for name in ("src", "href"):
             assert not (attrs.get(name) or "#").startswith(("http", "/", "file")), attrs
         if tag == "img":
@@ -67,7 +70,14 @@ def _assert_good_page(text: str) -> _Page:
             assert attrs.get("scope") in ("col", "row")
     assert dict(page.tags)["html"]["lang"] == "en"
     assert "url(" not in text and "@import" not in text
-    assert not re.search(r"\bnan\b|\binf\b|Infinity|None|Undefined", re.sub(r'src="data:[^"]*"', "", text))
+    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    for code in re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL):
+        assert base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() in policy
+    words = re.sub(r'src="data:[^"]*"|<script.*?</script>', "", text, flags=re.DOTALL)
+    assert not re.search(r"\bnan\b|\binf\b|Infinity|None|Undefined", words)
+    for data in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, flags=re.DOTALL):
+        json.loads(data, parse_constant=pytest.fail)
     return page
 
 

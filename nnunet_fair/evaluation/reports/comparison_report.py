@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from nnunet_fair.evaluation.comparison.classes import worst_of_classes
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison
 from nnunet_fair.evaluation.reports.class_heatmaps import heatmaps_of_classes
+from nnunet_fair.evaluation.reports.explorer import comparison_explorer
 from nnunet_fair.evaluation.reports.figures import (
     BLUE,
     GREY,
@@ -91,6 +92,7 @@ def comparison_report(
             "worsened": worst[:N_LISTED],
             "improved": best[:N_LISTED],
             "pictures": pictures,
+            "explorer": comparison_explorer(comparison, changes, options, with_cases=not options.anonymise),
         },
     )
 

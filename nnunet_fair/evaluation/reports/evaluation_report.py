@@ -10,6 +10,7 @@ import pandas as pd
 
 from nnunet_fair.evaluation.reports import figures
 from nnunet_fair.evaluation.reports.class_heatmaps import heatmaps_of_classes
+from nnunet_fair.evaluation.reports.explorer import evaluation_explorer
 from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render, svg
 from nnunet_fair.evaluation.reports.training_figures import training_figures
@@ -26,6 +27,7 @@ def evaluation_report(
     training: TrainingRecords | None = None,
     settings: dict[str, Any],
     problems: Sequence[tuple[str, str]] = (),
+    with_cases: bool = True,
 ) -> str:
     """The report of one set of predictions.
 
@@ -36,6 +38,8 @@ def evaluation_report(
         training: records of the training, where there are any.
         settings: how the cases were scored, for the methods paragraph.
         problems: case ID and reason of every case that was not scored.
+        with_cases: whether single cases can be explored, with their IDs and groups; False for a page that names no
+            patient.
 
     Returns:
         HTML.
@@ -68,6 +72,7 @@ def evaluation_report(
             "training_figures": training_figures(training) if training else [],
             "settings": settings,
             "problems": problems,
+            "explorer": evaluation_explorer(analysis, with_cases=with_cases),
         },
     )
 

@@ -11,6 +11,8 @@ import jinja2
 
 from nnunet_fair import __version__
 from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, percent, signed
+from nnunet_fair.evaluation.reports.scripts import charting_library, content_policy, page_script, script_hash
+from nnunet_fair.evaluation.reports.slice_stack import SliceStack
 
 FOLDER = Path(__file__).parent
 N_COMBINATIONS = 12  # rows of the tables of combinations
@@ -25,12 +27,16 @@ class Picture:
         media_type: ``image/svg+xml`` or ``image/png``.
         text: what it shows, for readers who do not see it.
         caption: the line under it.
+        case: the name of the case it shows, where it shows one.
+        slices: all slices of the case, for a page whose scripts run; None where there is the picture only.
     """
 
     data: bytes
     media_type: str
     text: str
     caption: str = ""
+    case: str = ""
+    slices: SliceStack | None = None
 
     @property
     def uri(self) -> str:
@@ -48,13 +54,21 @@ def render(template: str, context: dict[str, Any]) -> str:
 
     Args:
         template: its file name.
-        context: its values; text is escaped.
+        context: its values; text is escaped. Where ``explorer`` is one of them and not None, the charting library is
+            in the page.
 
     Returns:
-        The page, with its style sheet inside.
+        The page, with its style sheet and scripts inside, and the policy that no other script runs.
     """
-    style = (FOLDER / "report.css").read_text(encoding="utf-8")
-    return render_fragment(template, {"style": style, **context})
+    library = charting_library() if context.get("explorer") is not None else None
+    script = page_script()
+    page = {
+        "style": (FOLDER / "report.css").read_text(encoding="utf-8"),
+        "script": script,
+        "library": library,
+        "policy": content_policy([script_hash(script), *([library.hash] if library else [])]),
+    }
+    return render_fragment(template, page | context)
 
 
 def render_fragment(template: str, context: dict[str, Any]) -> str:
