@@ -159,12 +159,15 @@ class Analysis:
             more["classes"] = {name: core.scores_document(found) for name, found in self._analysis.classes.items()}
         return core.scores_document(self._analysis, **more)
 
-    def to_html(self, path: str | PathLike[str] | None = None, *, title: str = ReportOptions.title) -> str:
+    def to_html(
+        self, path: str | PathLike[str] | None = None, *, title: str = ReportOptions.title, with_cases: bool = False
+    ) -> str:
         """The report page, which needs no network.
 
         Args:
             path: where to write it; None writes nothing.
             title: its title.
+            with_cases: whether single cases can be explored in it, by their IDs and groups; else groups only.
 
         Returns:
             HTML. Cases that could not be scored are named in it by their ID.
@@ -176,6 +179,7 @@ class Analysis:
             title=title,
             settings=self._settings,
             problems=[(str(case_id), str(reason)) for case_id, reason in problems.items()],
+            with_cases=with_cases,
         )
         if path is not None:
             write_text(page, Path(path))

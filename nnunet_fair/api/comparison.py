@@ -94,12 +94,15 @@ class Comparison:
         a, b = self._names
         return comparison_document(self._comparison, self.levelling, self.sentence, names, name_a=a, name_b=b)
 
-    def to_html(self, path: str | PathLike[str] | None = None, *, title: str = CompareOptions.title) -> str:
+    def to_html(
+        self, path: str | PathLike[str] | None = None, *, title: str = CompareOptions.title, with_cases: bool = False
+    ) -> str:
         """The report page, which needs no network; it names the cases that changed most.
 
         Args:
             path: where to write it; None writes nothing.
             title: its title.
+            with_cases: whether single cases can be explored in it, by their IDs and groups; else groups only.
 
         Returns:
             HTML.
@@ -113,6 +116,7 @@ class Comparison:
             changes=self._changes,
             pictures=(),
             document=self.to_dict(),
+            with_cases=with_cases,
         )
         if path is not None:
             write_text(page, Path(path))

@@ -185,6 +185,7 @@ def compare_folders(
             changes=of_cases,
             pictures=_pictures(of_cases, scored, as_one_foreground(scoring), options),
             document=document,
+            with_cases=not options.anonymise,
         )
         write_text(page, output / REPORT)
         return comparison, audit

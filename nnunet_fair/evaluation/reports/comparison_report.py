@@ -47,6 +47,7 @@ def comparison_report(
     changes: pd.DataFrame,
     pictures: Sequence[Picture],
     document: dict[str, Any],
+    with_cases: bool = True,
 ) -> str:
     """The report of two models compared.
 
@@ -58,6 +59,8 @@ def comparison_report(
         changes: the cases, the most worsened first.
         pictures: overlays of the most changed cases.
         document: what ``comparison.json`` holds.
+        with_cases: whether single cases can be explored, with their IDs and groups; False for a page that names no
+            patient.
 
     Returns:
         HTML.
@@ -92,7 +95,7 @@ def comparison_report(
             "worsened": worst[:N_LISTED],
             "improved": best[:N_LISTED],
             "pictures": pictures,
-            "explorer": comparison_explorer(comparison, changes, options, with_cases=not options.anonymise),
+            "explorer": comparison_explorer(comparison, changes, options, with_cases=with_cases),
         },
     )
 
