@@ -11,7 +11,7 @@ import numpy as np
 
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy, OverlapMetrics, empty_mask_values
 from nnunet_fair.evaluation.metrics.options import SURFACE_TOLERANCE_MM
-from nnunet_fair.evaluation.metrics.surface_distance import SurfaceDistances, surface_distances, surface_points
+from nnunet_fair.evaluation.metrics.surface_distance import surface_distances
 from nnunet_fair.masks.boxes import bounding_box
 
 HD_MAX_VOXELS = 150.0  # the challenge's divisor of HD95
@@ -90,7 +90,7 @@ def case_metrics(
     if empty is not None and math.isnan(empty.dsc):
         hd95 = hd95_mm = math.nan
     else:
-        in_voxels, in_mm = _distances(reference, prediction, spacing)
+        in_voxels, in_mm = surface_distances(reference, prediction, spacing)
         hd95, hd95_mm = in_voxels.hausdorff95(), in_mm.hausdorff95()
     if empty is None:
         overlap = int(np.count_nonzero(reference & prediction))
@@ -124,14 +124,6 @@ def case_metrics(
 def normalised_hd(hd95_voxel: float) -> float:
     """The challenge's NormHD: HD95 in voxels over 150, infinity becomes 1, larger values are not clipped."""
     return 1.0 if math.isinf(hd95_voxel) else hd95_voxel / HD_MAX_VOXELS
-
-
-def _distances(
-    reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...]
-) -> tuple[SurfaceDistances, SurfaceDistances]:
-    """Surface distances of two masks in voxels and in mm."""
-    points = surface_points(reference), surface_points(prediction)
-    return surface_distances(*points), surface_distances(*points, spacing)
 
 
 def lesion_counts(reference: np.ndarray, prediction: np.ndarray) -> dict[str, int]:

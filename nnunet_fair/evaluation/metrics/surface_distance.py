@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+from nnunet_fair.evaluation.metrics.nearest_voxels import nearest_distances
 
 
 @dataclass(frozen=True)
@@ -57,35 +58,28 @@ def surface_mask(mask: np.ndarray) -> np.ndarray:
     return mask & ~interior
 
 
-def surface_points(mask: np.ndarray) -> np.ndarray:
-    """Indices of the surface voxels of a mask, float array of shape (n_surface_voxels, n_dimensions)."""
-    return np.argwhere(surface_mask(mask)).astype(float)
-
-
 def surface_distances(
-    reference_points: np.ndarray, prediction_points: np.ndarray, spacing: tuple[float, ...] | None = None
-) -> SurfaceDistances:
-    """Nearest-neighbour distances between two sets of surface voxels.
+    reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...]
+) -> tuple[SurfaceDistances, SurfaceDistances]:
+    """Distances between the surfaces of two masks.
 
     Args:
-        reference_points: float array of shape (n_reference_surface_voxels, n_dimensions), voxel indices.
-        prediction_points: float array of shape (n_prediction_surface_voxels, n_dimensions), voxel indices.
-        spacing: voxel size in mm along each array axis; distances are then in mm, otherwise in voxels.
+        reference: bool array of any number of dimensions.
+        prediction: bool array of the same shape.
+        spacing: voxel size in mm along each array axis.
 
     Returns:
-        The distances; where one set is empty those of the other are infinite.
+        The distances in voxels and in mm; where one mask has no surface those of the other are infinite.
     """
-    if spacing is not None:
-        reference_points = reference_points * np.asarray(spacing, dtype=float)
-        prediction_points = prediction_points * np.asarray(spacing, dtype=float)
-    if not len(reference_points) or not len(prediction_points):
-        return SurfaceDistances(np.full(len(prediction_points), np.inf), np.full(len(reference_points), np.inf))
-    # Each tree is asked about as often as it has points: building it quickly matters more than a perfect shape, and
-    # larger leaves answer faster than deeper trees.
-    trees = [
-        cKDTree(points, leafsize=32, balanced_tree=False, compact_nodes=False)
-        for points in (reference_points, prediction_points)
-    ]
-    return SurfaceDistances(
-        to_reference=trees[0].query(prediction_points)[0], to_prediction=trees[1].query(reference_points)[0]
-    )
+    surfaces = surface_mask(reference), surface_mask(prediction)
+    counts = [np.count_nonzero(surface) for surface in surfaces]
+    if not all(counts):
+        nothing = SurfaceDistances(np.full(counts[1], np.inf), np.full(counts[0], np.inf))
+        return nothing, nothing
+    # Voxels of both surfaces are at distance 0; only the others are asked.
+    ways = [np.zeros((2, count)) for count in counts]
+    for way, own, other, found in zip(
+        ways, surfaces, surfaces[::-1], nearest_distances(*surfaces, spacing), strict=True
+    ):
+        way[:, ~other[own]] = found
+    return SurfaceDistances(ways[1][0], ways[0][0]), SurfaceDistances(ways[1][1], ways[0][1])
