@@ -10,10 +10,17 @@ import SimpleITK as sitk
 
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
-from nnunet_fair.files import is_utf8
 from nnunet_fair.masks.complete import scan_nifti, stated_length
 from nnunet_fair.masks.grid import SAME_GRID, UNCHANGED, Grid, displacement, grid_of
-from nnunet_fair.masks.headers import DamagedFileError, VoxelSizeError, check_grid, nifti_voxels, open_itk, storage_of
+from nnunet_fair.masks.headers import (
+    DamagedFileError,
+    VoxelSizeError,
+    check_grid,
+    check_is_file,
+    nifti_voxels,
+    open_itk,
+    storage_of,
+)
 
 _SPACING_RTOL = 1e-6  # nnU-Net's reader refuses phases whose spacing differs by more than 1e-5
 
@@ -79,8 +86,8 @@ def read_image(path: Path) -> sitk.Image:
 
 def _open(path: Path) -> sitk.ImageFileReader:
     """The reader of a file whose header is sound."""
-    _check_name(path)
     try:
+        check_is_file(path)
         return open_itk(path, storage_of(path).ratio)
     except VoxelSizeError as error:
         raise CaseProblem(findings.VOXEL_SIZE, f"{path.name}: {error}") from error
@@ -88,11 +95,6 @@ def _open(path: Path) -> sitk.ImageFileReader:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({error})") from error
     except RuntimeError as error:
         raise CaseProblem(findings.UNREADABLE, f"{path.name} ({_itk_reason(error)})") from error
-
-
-def _check_name(path: Path) -> None:
-    if not is_utf8(path):
-        raise CaseProblem(findings.UNREADABLE, f"{path.name} (its name is not UTF-8; rename it)")
 
 
 def check_file(path: Path, *, every_byte: bool) -> None:
@@ -110,6 +112,7 @@ def check_file(path: Path, *, every_byte: bool) -> None:
         CaseProblem: the file is incomplete or damaged, or a voxel is not finite.
     """
     try:
+        check_is_file(path)
         voxels = nifti_voxels(path)
         if not every_byte and stated_length(path) == voxels.n_bytes % (1 << 32):
             return

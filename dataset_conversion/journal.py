@@ -24,11 +24,20 @@ JOURNAL_FILE = "conversion_journal.jsonl"
 
 def task_key(task: CaseTask, source_files: Sequence[Path]) -> str:
     """A digest of everything a case's result depends on."""
-    stats = [(str(path), status.st_size, status.st_mtime_ns) for path in source_files for status in [path.stat()]]
+    stats = [_state(path) for path in source_files]
     content = [task.files.case_id, task.split, task.settings.to_json(), task.link, task.check, stats]
     if task.allow_empty_labels:
         content.append("empty labels allowed")
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _state(path: Path) -> tuple[str, int | None, int | None]:
+    """Name, size and time of change; without the last two for a file that cannot be asked, which reading will name."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), None, None
+    return str(path), status.st_size, status.st_mtime_ns
 
 
 def read_journal(folder: Path) -> dict[str, tuple[str, CaseResult]]:

@@ -92,11 +92,14 @@ def find_table(root: str | os.PathLike) -> Path | None:
 
 
 def _files(folder: Path, ending: str) -> Iterator[tuple[str, Path]]:
-    """(name without ending, path) of the files in ``folder``; none where the folder is missing."""
+    """(name without ending, path) of the files in ``folder``; none where the folder is missing.
+
+    Folders and broken links of such a name are among them: reading them says what is wrong.
+    """
     if not folder.is_dir():
         return
     for entry in os.scandir(folder):
-        if entry.name.lower().endswith(ending) and not entry.name.startswith(".") and entry.is_file():
+        if entry.name.lower().endswith(ending) and not entry.name.startswith("."):
             yield entry.name[: -len(ending)], Path(entry.path)
 
 
@@ -121,7 +124,7 @@ def _phases(folder: Path) -> tuple[dict[int, Path], list[str]]:
     conflicts = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         found = case_and_channel(entry.name) if entry.name.lower().endswith(FILE_ENDING) else None
-        if found is None or not entry.is_file():
+        if found is None:
             continue
         phase = found[1]
         if phase in phases:

@@ -120,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
     print(overall_sentence(comparison, audit, args.name_b))
     left_out = comparison.scores.left_out
     if left_out:
-        print(f"{len(left_out)} cases without a score in some folder were left out: {', '.join(left_out[:10])}")
+        names = f"{', '.join(left_out[:10])}{' …' if len(left_out) > 10 else ''}"
+        print(f"{len(left_out)} cases without a score in some folder were left out ({names}); evaluate says why")
     print(f"wrote comparison.json, levelling.csv, subgroups.csv, cases.csv and report.html to {args.o}")
     return 1 if left_out else 0

@@ -59,8 +59,8 @@ def list_masks(folder: str | os.PathLike) -> dict[str, Path]:
     masks: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         case_id = case_id_of(file)
-        if case_id is None or not file.is_file():
-            continue
+        if case_id is None:
+            continue  # a folder or a broken link of such a name is listed: reading it says what is wrong
         if case_id in masks:
             raise UserError(f"case {case_id!r} has two files in {folder}, {masks[case_id].name} and {file.name}")
         masks[case_id] = file
@@ -85,7 +85,7 @@ def list_images(folder: str | os.PathLike) -> dict[str, dict[int, Path]]:
     images: dict[str, dict[int, Path]] = {}
     for file in sorted(folder.iterdir()):
         found = case_and_channel(file)
-        if found is None or not file.is_file():
+        if found is None:
             continue
         case_id, channel = found
         channels = images.setdefault(case_id, {})

@@ -23,6 +23,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import is_utf8
 from nnunet_fair.masks.endings import file_ending
 from nnunet_fair.masks.grid import Grid, size_text
 
@@ -51,7 +52,7 @@ class DamagedFileError(Exception):
     """A header or a compressed stream that cannot be read, or that cannot be true; the message says why."""
 
 
-class VoxelSizeError(Exception):
+class VoxelSizeError(ValueError):
     """A voxel size that is no size; the message names it."""
 
 
@@ -126,6 +127,24 @@ def nifti_voxels(path: Path) -> NiftiVoxels:
     return NiftiVoxels(offset, offset + math.prod(shape) * dtype.itemsize, dtype, shape, spacing)
 
 
+def check_is_file(path: Path) -> None:
+    """Refuse what is no file that can be opened.
+
+    Raises:
+        DamagedFileError: it is none; the message says what it is.
+    """
+    if not is_utf8(path):
+        raise DamagedFileError("its name is not UTF-8; rename it")
+    if path.is_dir():
+        raise DamagedFileError("it is a folder")
+    if not path.is_file():
+        raise DamagedFileError("it is a link that leads to no file" if path.is_symlink() else "there is no such file")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DamagedFileError(f"the system refuses it: {error.strerror or error}") from error
+
+
 def storage_of(path: Path) -> Storage:
     """How a file of one of nnU-Net's formats keeps its voxels.
 
@@ -195,7 +214,7 @@ def check_claim(path: Path, shape: Sequence[int], n_bytes_each: int, ratio: int 
     claim = f"its header claims {size_text(shape)} values of {n_bytes_each} bytes"
     if ratio is not None and claimed > ratio * size:
         raise DamagedFileError(f"{claim}, more than its {size:,} bytes can hold")
-    limit = _limit()
+    limit = max_image_bytes()
     if claimed > limit:
         raise DamagedFileError(
             f"{claim}, more than the {limit / 2**30:g} GiB that are read; if that is its size, set {MAX_IMAGE_VARIABLE}"
@@ -237,7 +256,12 @@ def check_picture(path: Path) -> None:
     check_claim(path, shape, n_bytes, ratio)
 
 
-def _limit() -> float:
+def max_image_bytes() -> float:
+    """The most bytes an image may take, ``MAX_IMAGE_BYTES`` or what the environment says.
+
+    Raises:
+        UserError: that is no number.
+    """
     text = os.environ.get(MAX_IMAGE_VARIABLE, "")
     try:
         return float(text) * 2**30 if text else MAX_IMAGE_BYTES

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_fair.errors import UserError, file_sentence
-from nnunet_fair.files import is_utf8
+from nnunet_fair.errors import UserError
 from nnunet_fair.masks.complete import GIPL_HEADER, nifti_contents, picture_is_complete, stream_is_sound
 from nnunet_fair.masks.components import foreground_windows
 from nnunet_fair.masks.endings import file_ending
@@ -26,6 +25,7 @@ from nnunet_fair.masks.headers import (
     VoxelSizeError,
     check_claim,
     check_grid,
+    check_is_file,
     check_picture,
     nifti_voxels,
     open_itk,
@@ -186,7 +186,10 @@ class _Loaded:
 
 
 def _load(path: Path, *, is_label: bool) -> _Loaded:
-    _check_is_file(path)
+    try:
+        check_is_file(path)
+    except DamagedFileError as error:
+        raise CaseProblemError(f"{path} cannot be read: {error}") from error
     reasons: list[Exception] = []
     try:
         storage = storage_of(path)
@@ -215,21 +218,6 @@ def _load(path: Path, *, is_label: bool) -> _Loaded:
 
 class _NotReadableError(Exception):
     """One reader cannot read the file; the message says why."""
-
-
-def _check_is_file(path: Path) -> None:
-    if not is_utf8(path):
-        raise CaseProblemError(f"{path} cannot be read: its name is not UTF-8; rename it")
-    if path.is_dir():
-        raise CaseProblemError(f"{path} cannot be read: it is a folder")
-    if not path.exists() and path.is_symlink():
-        raise CaseProblemError(f"{path} cannot be read: it is a link to a file that is not there")
-    if not path.is_file():
-        raise CaseProblemError(f"{path} cannot be read: there is no such file")
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise CaseProblemError(file_sentence(error)) from error
 
 
 def _with_itk(path: Path, storage: Storage) -> _Loaded:

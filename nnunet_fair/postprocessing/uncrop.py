@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.files import read_json
 from nnunet_fair.masks.boxes import Box, as_slices
 from nnunet_fair.masks.grid import SAME_GRID, Grid, displacement, size_text
+from nnunet_fair.masks.headers import check_grid, max_image_bytes
 from nnunet_fair.masks.reading import Mask
 from nnunet_fair.masks.writing import new_mask
 
@@ -86,6 +88,9 @@ def crops_from_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Cr
 def _crop(case_id: str, record: Mapping[str, Any]) -> Crop:
     size = tuple(int(value) for value in record["size"])
     grid = Grid(size, tuple(record["spacing"]), tuple(record["origin"]), tuple(record["direction"]))
+    check_grid(grid)
+    if math.prod(size) > max_image_bytes():
+        raise ValueError(f"the image of {case_id} has {size_text(size)} voxels")
     slices, rows, columns = (
         (int(start), int(stop)) for start, stop in zip(record["start"], record["stop"], strict=True)
     )

@@ -144,7 +144,7 @@ def scored_files(pairs: Sequence[CasePair]) -> dict[str, list[object]]:
     found: dict[str, list[object]] = {}
     for pair in pairs:
         files = [path for path in (pair.reference, pair.prediction) if path is not None]
-        states = [(path.name, path.stat()) for path in files]
+        states = [(path.name, path.stat() if path.exists() else path.lstat()) for path in files]
         found[pair.case_id] = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
     return found
 

@@ -63,7 +63,8 @@ def same_images(folders: Iterable[Path]) -> list[tuple[str, ...]]:
         if folder.is_dir():
             for case_id, channels in list_images(folder).items():
                 path = channels[min(channels)]
-                by_size.setdefault(path.stat().st_size, []).append((case_id, path))
+                if path.is_file():
+                    by_size.setdefault(path.stat().st_size, []).append((case_id, path))
     same: dict[str, set[str]] = {}
     for size, entries in by_size.items():
         if size and len(entries) > 1:
