@@ -35,11 +35,11 @@ from nnunet_fair.evaluation.outputs import (
     write_optional_table,
 )
 from nnunet_fair.evaluation.reports.case_pictures import case_picture
+from nnunet_fair.evaluation.reports.case_volumes import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.figures import SKY, VERMILION
 from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.options import CompareOptions
-from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.page import Picture
 from nnunet_fair.evaluation.scores.classes import MEAN, class_tables, mean_of_classes, stacked
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
@@ -225,7 +225,13 @@ def _pictures(
         ]
         caption = f"DSC {number(row.dsc_a)} → {number(row.dsc_b)}"
         picture = case_picture(
-            a, contours, name=row.case_id, caption=caption, overlays=options.overlays, scoring=scoring
+            a,
+            contours,
+            name=row.case_id,
+            caption=caption,
+            overlays=options.overlays,
+            scoring=scoring,
+            with_slices=not options.anonymise,
         )
         if picture is not None:
             pictures.append(picture)

@@ -22,10 +22,10 @@ from nnunet_fair.evaluation.outputs import (
     write_optional_table,
 )
 from nnunet_fair.evaluation.reports.case_pictures import case_picture
+from nnunet_fair.evaluation.reports.case_volumes import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report, worst_cases
 from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.options import ReportOptions
-from nnunet_fair.evaluation.reports.overlays import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.page import Picture
 from nnunet_fair.evaluation.reports.training_records import read_training_records
 from nnunet_fair.evaluation.scores.analysis import Analysis, scores_document
@@ -190,7 +190,15 @@ def draw_overlays(
         caption = f"DSC {number(row['dsc'])}, HD95 {number(row['hd95_mm'], 1)} mm, volume "
         caption += f"{number(row['volume_reference_mm3'] / 1000, 2)} mL"
         contours = [Contour("prediction", pair.prediction)]
-        picture = case_picture(pair, contours, name=name, caption=caption, overlays=report.overlays, scoring=scoring)
+        picture = case_picture(
+            pair,
+            contours,
+            name=name,
+            caption=caption,
+            overlays=report.overlays,
+            scoring=scoring,
+            with_slices=not report.anonymise,
+        )
         if picture is not None:
             pictures.append(picture)
     return pictures

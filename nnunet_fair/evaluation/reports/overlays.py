@@ -7,116 +7,50 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
-import SimpleITK as sitk
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
-from nnunet_fair.evaluation.reports.figures import ORANGE, SKY
+from nnunet_fair.evaluation.reports.case_volumes import CaseVolumes, Contour, read_case_volumes, stack_of_slices
 from nnunet_fair.evaluation.reports.options import OverlayOptions
-from nnunet_fair.masks.endings import list_images
-from nnunet_fair.masks.grid import SAME_PLACE, Grid, displacement
-from nnunet_fair.masks.paired_masks import foreground, same_grid
-from nnunet_fair.masks.reading import CaseProblemError, read_mask, read_picture, to_itk
-
-CONTEXT_MM = 15.0  # of image around the masks
-LEAST_WIDTH_MM = 50.0
-
-
-def check_overlay_options(options: OverlayOptions) -> None:
-    """Refuse a folder without images before any case is scored.
-
-    Raises:
-        UserError: no such folder, or no image in it is named as nnU-Net's.
-    """
-    if options.images is None:
-        return
-    if not options.images.is_dir():
-        raise UserError(f"there is no folder of images {options.images}")
-    if not list_images(options.images):
-        raise UserError(f"{options.images} holds no image named as nnU-Net's (CASE_0000.nii.gz)")
-
-
-def find_channel(case_id: str, options: OverlayOptions) -> Path | None:
-    """The image of a case to draw; None where there is no folder or no such image."""
-    if options.images is None:
-        return None
-    channels = list_images(options.images).get(case_id, {})
-    if options.channel is not None:
-        return channels.get(options.channel)
-    return channels.get(1, channels.get(0))
+from nnunet_fair.evaluation.reports.slice_stack import SliceStack
+from nnunet_fair.masks.reading import CaseProblemError
 
 
 @dataclass(frozen=True)
-class Contour:
-    """One predicted mask to draw.
+class Overlay:
+    """A case as a page shows it.
 
     Attributes:
-        name: its name in the legend.
-        path: the label image; None for a missing prediction.
-        colour: a Matplotlib colour.
-        style: a Matplotlib line style.
+        png: the slice with most of the reference, with its contours.
+        addition: what the caption has to add; "" where there is nothing.
+        slices: all slices; None where there is one, or they were not asked for.
     """
 
-    name: str
-    path: Path | None
-    colour: str = SKY
-    style: Literal["solid", "dashed", "dotted"] = "dashed"
+    png: bytes
+    addition: str
+    slices: SliceStack | None
 
 
-def overlay_picture(
-    case_id: str,
-    reference_path: Path,
-    contours: Sequence[Contour],
-    options: OverlayOptions,
-    scoring: ScoringOptions,
-) -> bytes:
+def overlay_picture(volumes: CaseVolumes) -> bytes:
     """Draw the slice with most of the reference (of the first prediction where the reference is empty).
 
     Args:
-        case_id: the case, to find its image.
-        reference_path: the reference label image.
-        contours: the predictions.
-        options: the image under the contours.
-        scoring: how the masks are read.
+        volumes: the case.
 
     Returns:
         A PNG file: the part of the slice around the masks, the reference's contour solid.
-
-    Raises:
-        CaseProblemError: a file cannot be read.
     """
-    reference = read_mask(reference_path)
-    masks = [foreground(reference, scoring.labels, reference_path)]
-    for contour in contours:
-        if contour.path is None:
-            masks.append(np.zeros_like(masks[0]))
-        else:
-            prediction = same_grid(reference, read_mask(contour.path), contour.path, resample=scoring.resample)
-            masks.append(foreground(prediction, scoring.labels, contour.path))
-    spacing = tuple(reversed(reference.grid.spacing))
-    path = find_channel(case_id, options)
-    image = None if path is None else _image_array(path, reference.grid)
-    title = ""
-    if masks[0].ndim == 3:
-        chosen = next((mask for mask in masks if mask.any()), masks[0])
-        best = int(chosen.sum(axis=(1, 2)).argmax()) if chosen.any() else masks[0].shape[0] // 2
-        title = f"slice {best} of 0–{masks[0].shape[0] - 1}"
-        masks = [mask[best] for mask in masks]
-        image = None if image is None else image[best]
-        spacing = spacing[1:]
-    window = _window(masks, spacing)
-    lines = [Contour("reference", reference_path, ORANGE, "solid"), *contours]
+    best, n_slices = volumes.best_slice, volumes.masks[0].shape[0]
+    shown = volumes.part(slice(best, best + 1)).around_masks()
     return _draw(
-        [(line, mask[window]) for line, mask in zip(lines, masks, strict=True)],
-        None if image is None else image[window],
-        spacing,
-        title,
+        [(line, mask[0]) for line, mask in zip(shown.contours, shown.masks, strict=True)],
+        None if shown.image is None else shown.image[0],
+        shown.spacing[1:],
+        f"slice {best} of 0–{n_slices - 1}" if volumes.is_3d else "",
     )
 
 
@@ -126,20 +60,32 @@ def overlay_or_plain(
     contours: Sequence[Contour],
     options: OverlayOptions,
     scoring: ScoringOptions,
-) -> tuple[bytes, str]:
-    """As :func:`overlay_picture`, on a plain ground where the case's image cannot be drawn.
+    *,
+    with_slices: bool = False,
+) -> Overlay:
+    """A case's picture, on a plain ground where the case's image cannot be drawn.
+
+    Args:
+        case_id: see :func:`~nnunet_fair.evaluation.reports.case_volumes.read_case_volumes`.
+        reference_path: see there.
+        contours: see there.
+        options: see there.
+        scoring: see there.
+        with_slices: whether to add all slices.
 
     Returns:
-        The PNG file's content, and what the caption has to add ("" where the image is there).
+        The picture.
 
     Raises:
         CaseProblemError: the masks themselves cannot be drawn.
     """
+    addition = ""
     try:
-        return overlay_picture(case_id, reference_path, contours, options, scoring), ""
+        volumes = read_case_volumes(case_id, reference_path, contours, options, scoring)
     except CaseProblemError:
-        picture = overlay_picture(case_id, reference_path, contours, OverlayOptions(), scoring)
-        return picture, " (its image could not be drawn)"
+        volumes = read_case_volumes(case_id, reference_path, contours, OverlayOptions(), scoring)
+        addition = " (its image could not be drawn)"
+    return Overlay(overlay_picture(volumes), addition, stack_of_slices(volumes) if with_slices else None)
 
 
 def overlay_or_nothing(
@@ -150,50 +96,24 @@ def overlay_or_nothing(
     scoring: ScoringOptions,
     *,
     name: str = "",
-) -> tuple[bytes, str] | None:
+    with_slices: bool = False,
+) -> Overlay | None:
     """As :func:`overlay_or_plain`; None, and a line in the log, where nothing can be drawn.
 
     Args:
-        case_id: see :func:`overlay_picture`.
-        reference_path: see :func:`overlay_picture`.
-        contours: see :func:`overlay_picture`.
-        options: see :func:`overlay_picture`.
-        scoring: see :func:`overlay_picture`.
+        case_id: see :func:`overlay_or_plain`.
+        reference_path: see :func:`overlay_or_plain`.
+        contours: see :func:`overlay_or_plain`.
+        options: see :func:`overlay_or_plain`.
+        scoring: see :func:`overlay_or_plain`.
         name: the name the line gives the case.
+        with_slices: see :func:`overlay_or_plain`.
     """
     try:
-        return overlay_or_plain(case_id, reference_path, contours, options, scoring)
+        return overlay_or_plain(case_id, reference_path, contours, options, scoring, with_slices=with_slices)
     except Exception as error:  # a picture is an extra: the scores are there already
         print(f"nnunet_fair: no picture of {name or case_id} ({type(error).__name__})", file=sys.stderr)
         return None
-
-
-def _image_array(path: Path, grid: Grid) -> np.ndarray:
-    """The image on the grid of the masks, as a grey float32 array."""
-    array, found = read_picture(path)
-    if found.size == grid.size and displacement(grid, found) <= SAME_PLACE:
-        return array
-    if len(found.size) != len(grid.size):
-        raise CaseProblemError(f"{path} is not on the grid of its labels")
-    target = to_itk(np.zeros(grid.shape, np.uint8), grid)
-    moved = sitk.Resample(to_itk(array, found), target, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
-    return sitk.GetArrayFromImage(moved)
-
-
-def _window(masks: list[np.ndarray], spacing: tuple[float, ...]) -> tuple[slice, slice]:
-    """A window around the masks with some context, as square as the slice allows."""
-    occupied = np.argwhere(np.any(masks, axis=0))
-    shape = masks[0].shape
-    if not len(occupied):
-        return slice(0, shape[0]), slice(0, shape[1])
-    low, high = occupied.min(axis=0), occupied.max(axis=0) + 1
-    width = max(LEAST_WIDTH_MM, float(((high - low) * spacing).max()) + 2 * CONTEXT_MM)
-    window = []
-    for axis in range(2):
-        n = min(shape[axis], int(np.ceil(width / spacing[axis])))
-        start = int(np.clip((low[axis] + high[axis] - n) // 2, 0, shape[axis] - n))
-        window.append(slice(start, start + n))
-    return window[0], window[1]
 
 
 def _draw(

@@ -10,14 +10,15 @@ from matplotlib.colors import to_rgb
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
-from nnunet_fair.evaluation.reports.figures import ORANGE, SKY
-from nnunet_fair.evaluation.reports.overlays import (
+from nnunet_fair.evaluation.reports.case_volumes import (
     Contour,
-    OverlayOptions,
     check_overlay_options,
     find_channel,
-    overlay_picture,
+    read_case_volumes,
 )
+from nnunet_fair.evaluation.reports.figures import ORANGE, SKY
+from nnunet_fair.evaluation.reports.options import OverlayOptions
+from nnunet_fair.evaluation.reports.overlays import overlay_picture
 from nnunet_fair.masks.reading import CaseProblemError
 
 LESION = np.zeros((6, 80, 80), np.uint8)
@@ -33,12 +34,14 @@ def _count(pixels: np.ndarray, colour: str) -> int:
     return int((np.abs(pixels - to_rgb(colour)).max(axis=-1) < 0.05).sum())
 
 
+def _drawn(*case) -> bytes:
+    return overlay_picture(read_case_volumes(*case))
+
+
 def _picture(tmp_path, save_mask, prediction, **options) -> np.ndarray:
     reference = save_mask(LESION, tmp_path / "labels" / "c1.nii.gz")
     path = None if prediction is None else save_mask(prediction, tmp_path / "pred" / "c1.nii.gz")
-    return _pixels(
-        overlay_picture("c1", reference, [Contour("prediction", path)], OverlayOptions(**options), ScoringOptions())
-    )
+    return _pixels(_drawn("c1", reference, [Contour("prediction", path)], OverlayOptions(**options), ScoringOptions()))
 
 
 def test_both_contours_are_drawn(tmp_path, save_mask):
@@ -55,9 +58,7 @@ def test_a_missing_prediction_has_no_contour(tmp_path, save_mask):
 def test_an_empty_reference_shows_the_prediction(tmp_path, save_mask):
     reference = save_mask(np.zeros_like(LESION), tmp_path / "labels" / "c1.nii.gz")
     prediction = save_mask(LESION, tmp_path / "pred" / "c1.nii.gz")
-    pixels = _pixels(
-        overlay_picture("c1", reference, [Contour("prediction", prediction)], OverlayOptions(), ScoringOptions())
-    )
+    pixels = _pixels(_drawn("c1", reference, [Contour("prediction", prediction)], OverlayOptions(), ScoringOptions()))
     assert _count(pixels, SKY) > 100
 
 
@@ -74,9 +75,7 @@ def test_colour_images_and_2d_labels(tmp_path, save_mask):
     colour = np.random.default_rng(0).integers(0, 255, (80, 80, 3)).astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(colour, isVector=True), str(tmp_path / "images" / "c1_0000.png"))
     label = save_mask(LESION[4], tmp_path / "c1.png", spacing=(1.0, 1.0))
-    png = overlay_picture(
-        "c1", label, [Contour("prediction", label)], OverlayOptions(tmp_path / "images"), ScoringOptions()
-    )
+    png = _drawn("c1", label, [Contour("prediction", label)], OverlayOptions(tmp_path / "images"), ScoringOptions())
     assert _pixels(png).std() > 0.1
 
 

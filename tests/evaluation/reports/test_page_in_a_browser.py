@@ -16,6 +16,8 @@ from nnunet_fair.evaluation.comparison.paired_differences import compare_scores,
 from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report
 from nnunet_fair.evaluation.reports.options import CompareOptions
+from nnunet_fair.evaluation.reports.page import Picture
+from nnunet_fair.evaluation.reports.slice_stack import slice_stack
 
 pytestmark = pytest.mark.slow
 DRAWN = "document.querySelector('#explore').dataset.drawn"
@@ -36,10 +38,21 @@ def assert_quiet(page) -> None:
     assert page.evaluate("document.querySelectorAll('main script:not([type]), main b, main img[src=x]').length") == 0
 
 
+def picture_with_slices() -> Picture:
+    mask = np.zeros((5, 20, 30), bool)
+    mask[1:4, 5:15, 5:20] = True
+    line = {"name": "<b>reference</b>", "colour": "#E69F00", "style": "solid"}
+    place = {"pixel_size": (1.0, 1.0), "first": 10, "n_all": 40, "best": 12}
+    stack = slice_stack([mask], [line], np.random.default_rng(0).normal(size=mask.shape), **place)
+    pixel = b'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"/>'
+    return Picture(pixel, "image/svg+xml", "Contours of p<1>.", "p<1>: DSC 0.500", "p<1>", stack)
+
+
 @pytest.fixture(scope="module")
 def opened(browser, analysis, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report <b>.html"
-    path.write_text(evaluation_report(analysis, title="<b>A title</b>", settings={}), encoding="utf-8")
+    html = evaluation_report(analysis, title="<b>A title</b>", overlays=[picture_with_slices()], settings={})
+    path.write_text(html, encoding="utf-8")
     page = browser.load(path)
     wait_until(page, DRAWN)
     yield page
@@ -112,6 +125,23 @@ def test_tables_sort_and_filter_by_keyboard(page):
     page.evaluate("document.querySelector('#subgroups thead th:nth-child(4) button').click()")
     numbers = page.evaluate(static)
     assert numbers == sorted(numbers) and len(numbers) == 5
+
+
+def test_a_slider_scrolls_through_the_slices(page):
+    page.evaluate("document.querySelector('#cases input[type=range]').focus()")
+    assert page.evaluate("document.querySelector('#cases svg.slice')") is None
+    page.press("ArrowRight")
+    shown = "document.querySelector('#cases svg.slice')"
+    assert page.evaluate(f"{shown}.getAttribute('aria-label')") == "Slice 13: <b>reference</b>"
+    assert page.evaluate(f"{shown}.querySelector('path').getAttribute('d')").startswith("M")
+    assert page.evaluate(f"{shown}.getBoundingClientRect().width") > 100
+    page.press("ArrowRight")
+    assert page.evaluate(f"{shown}.getAttribute('aria-label')") == "Slice 14: no mask"
+    assert page.evaluate("document.querySelector('#cases img').checkVisibility()") is False
+    page.click("#explore-groups button")
+    assert page.evaluate("document.querySelector('#cases figure').className") == "chosen"
+    page.click("#explore-groups button:nth-child(2)")
+    assert page.evaluate("document.querySelector('#cases figure').className") == "other"
 
 
 def test_a_reader_of_the_screen_finds_the_way(page):
