@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nnunet_fair.commands import pcr_features
+from nnunet_fair.commands import pcr_features, pcr_predict, pcr_train
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 HELP = "predict treatment response (pCR): lesion features, a model of them, predictions for unseen patients"
-OPTIONS = {"n_processes": "-np"}
-ACTIONS: dict[str, ModuleType] = {"features": pcr_features}
+OPTIONS = {"n_processes": "-np", "features": "-x", "table": "-m"}
+ACTIONS: dict[str, ModuleType] = {"features": pcr_features, "train": pcr_train, "predict": pcr_predict}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from nnunet_fair.case_ids import match_cases
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import read_json
 from nnunet_fair.masks.endings import list_masks
 from nnunet_fair.masks.pairing import CasePair, Pairing
+from nnunet_fair.metadata.case_metadata import SPLITS_FINAL
+from nnunet_fair.metadata.folds import read_folds
 from nnunet_fair.paths import preprocessed_folder, raw_folder
 
 VALIDATION = "validation"
@@ -33,7 +34,8 @@ def crossval_pairing(dataset: str | int, model: Path, folds: Sequence[int] | Non
     """
     chosen = _fold_folders(model, folds)
     labels = _labels(dataset)
-    splits = _splits(preprocessed_folder(dataset) / "splits_final.json")
+    path = preprocessed_folder(dataset) / SPLITS_FINAL
+    splits = read_folds(path) if path.is_file() else []  # nnU-Net keeps none for a fold of all cases
     pairs: dict[str, CasePair] = {}
     missing, extra = [], []
     for fold, folder in chosen.items():
@@ -95,13 +97,3 @@ def _labels(dataset: str | int) -> dict[str, Path]:
     if not labels:
         raise UserError(f"{folder} holds no label image")
     return labels
-
-
-def _splits(path: Path) -> list[list[str]]:
-    """The validation cases of each fold; none where nnU-Net keeps no file."""
-    if not path.is_file():
-        return []
-    try:
-        return [list(fold["val"]) for fold in read_json(path, kind=list)]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is no list of folds with 'train' and 'val' ({error})") from error

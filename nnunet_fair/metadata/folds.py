@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import read_json
 from nnunet_fair.metadata.group_order import ordered_groups
 
 
@@ -56,6 +59,21 @@ def stratified_folds(
         {"train": case_ids[fold_of_case != fold].tolist(), "val": case_ids[fold_of_case == fold].tolist()}
         for fold in range(n_folds)
     ]
+
+
+def read_folds(path: str | os.PathLike) -> list[list[str]]:
+    """The validation cases of each fold.
+
+    Args:
+        path: ``splits_final.json``.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    try:
+        return [list(map(str, fold["val"])) for fold in read_json(path, kind=list)]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is no list of folds with 'train' and 'val' ({error})") from error
 
 
 def fold_balance(groups: pd.DataFrame, folds: list[dict[str, list[str]]]) -> pd.DataFrame:
