@@ -51,6 +51,7 @@ def test_the_root_holds_nothing_nnunet_would_run():
 
 
 IMPORTED_AS = {
+    "PIL": "pillow",
     "SimpleITK": "simpleitk",
     "cc3d": "connected-components-3d",
     "iterstrat": "iterative-stratification",
