@@ -12,6 +12,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     add_scoring_arguments,
     analysis_options,
     check_ranges,
+    exit_status,
     overlay_options,
     scoring_options,
     table_options,
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command.
 
     Returns:
-        0, or 1 where a case has no score in some folder.
+        0, or 1 where a case could not be scored, has no prediction in some folder or no row and that was not accepted.
     """
     check_ranges(args)
     from nnunet_fair.evaluation.compare_folders import compare_folders
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_fair.evaluation.comparison.levelling import overall_sentence
     from nnunet_fair.evaluation.reports.numbers import interval, number, signed
 
-    comparison, audit = compare_folders(
+    compared = compare_folders(
         args.ref,
         args.a,
         args.b,
@@ -104,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         n_processes=args.np,
     )
+    comparison, audit = compared.comparison, compared.audit
     print(f"{len(comparison.scores.case_ids)} cases; {args.name_b} minus {args.name_a}:")
     for name in ("performance", "fairness", "ranking", "mean_dsc", "worst_group_dsc"):
         difference, low, high = comparison.difference.row(name)
@@ -120,7 +122,9 @@ def run(args: argparse.Namespace) -> int:
     print(overall_sentence(comparison, audit, args.name_b))
     left_out = comparison.scores.left_out
     if left_out:
-        names = f"{', '.join(left_out[:10])}{' …' if len(left_out) > 10 else ''}"
-        print(f"{len(left_out)} cases without a score in some folder were left out ({names}); evaluate says why")
+        names = "" if args.anonymise else f" ({', '.join(left_out[:10])}{' …' if len(left_out) > 10 else ''})"
+        print(f"{len(left_out)} cases without a score in some folder were left out{names}; evaluate says why")
     print(f"wrote comparison.json, levelling.csv, subgroups.csv, cases.csv and report.html to {args.o}")
-    return 1 if left_out else 0
+    return exit_status(
+        args, not_scored=compared.not_scored, missing=compared.missing, n_without_row=compared.n_without_row
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     add_scoring_arguments,
     analysis_options,
     check_ranges,
+    exit_status,
     overlay_options,
     require,
     scoring_options,
@@ -230,13 +230,4 @@ def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) 
     for case_id, problem in unscored["problem"].items():
         print(f"not scored: {case_id}: {problem}")
     print(f"wrote cases.csv, scores.json, subgroups.csv and report.html to {args.o}")
-    not_done = []
-    if len(unscored):
-        not_done.append(f"{len(unscored)} cases were not scored")
-    if pairing.missing and args.missing is None:
-        not_done.append(f"{len(pairing.missing)} cases have no prediction (--missing accepts that)")
-    if result.n_without_row and not args.accept_without_row:
-        not_done.append(f"{result.n_without_row} cases have no row in the table (--accept-without-row accepts that)")
-    for sentence in not_done:
-        print(f"nnunet_fair evaluate: exit status 1: {sentence}", file=sys.stderr)
-    return 1 if not_done else 0
+    return exit_status(args, not_scored=unscored.index, missing=pairing.missing, n_without_row=result.n_without_row)

@@ -1,8 +1,10 @@
-"""Arguments that ``evaluate`` and ``compare`` share, and the options they name; no command of its own."""
+"""Arguments that ``evaluate`` and ``compare`` share, their options, their exit status; no command of its own."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -243,3 +245,24 @@ def require(args: argparse.Namespace, *names: str) -> None:
     absent = [f"-{name}" for name in names if getattr(args, name) is None]
     if absent:
         raise UserError(f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} needed; see --help")
+
+
+def exit_status(args: argparse.Namespace, *, not_scored: Sized, missing: Sized, n_without_row: int) -> int:
+    """1 where something that was asked for was not done, and said; else 0.
+
+    Args:
+        args: the command's arguments; ``--missing`` and ``--accept-without-row`` accept.
+        not_scored: cases that could not be scored.
+        missing: cases without a prediction.
+        n_without_row: cases without a row in the table.
+    """
+    not_done = []
+    if len(not_scored):
+        not_done.append(f"{len(not_scored)} cases were not scored")
+    if len(missing) and args.missing is None:
+        not_done.append(f"{len(missing)} cases have no prediction (--missing accepts that)")
+    if n_without_row and not args.accept_without_row:
+        not_done.append(f"{n_without_row} cases have no row in the table (--accept-without-row accepts that)")
+    for sentence in not_done:
+        print(f"nnunet_fair {args.command}: exit status 1: {sentence}", file=sys.stderr)
+    return 1 if not_done else 0

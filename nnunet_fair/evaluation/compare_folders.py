@@ -23,7 +23,7 @@ from nnunet_fair.evaluation.comparison.paired_differences import Comparison, Pai
 from nnunet_fair.evaluation.evaluate import as_one_foreground
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.parts import read_case_rows
-from nnunet_fair.evaluation.metrics.score_cases import score_cases
+from nnunet_fair.evaluation.metrics.score_cases import MISSING_PREDICTION, NOT_SCORED, score_cases
 from nnunet_fair.evaluation.outputs import (
     CASES,
     COMPARISON,
@@ -46,7 +46,7 @@ from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import write_csv, write_json, write_text
 from nnunet_fair.masks.endings import list_masks
-from nnunet_fair.masks.pairing import CasePair, pair_cases
+from nnunet_fair.masks.pairing import CasePair, Pairing, pair_cases
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,28 @@ class ScoredFolder:
     Attributes:
         cases: the per-case table, indexed by case ID.
         pairs: the files by case ID; empty where the scores were read from an evaluation.
+        missing: IDs of references without a prediction.
+        not_scored: IDs of cases whose files could not be scored.
     """
 
     cases: pd.DataFrame
     pairs: dict[str, CasePair]
+    missing: tuple[str, ...]
+    not_scored: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cases: pd.DataFrame, pairing: Pairing | None = None) -> ScoredFolder:
+        """The folder of these scores.
+
+        Args:
+            cases: the per-case table, indexed by case ID.
+            pairing: its files; None for an evaluation's folder.
+        """
+        status = cases["status"] if "status" in cases.columns else pd.Series("", cases.index)
+        missing = status.index[status == MISSING_PREDICTION] if pairing is None else pairing.missing
+        pairs = {} if pairing is None else {pair.case_id: pair for pair in pairing.pairs}
+        not_scored = status.index[status == NOT_SCORED]
+        return cls(cases, pairs, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(not_scored)))
 
     def mean_of_classes(self) -> ScoredFolder:
         """The folder with one row a case, the mean over its classes."""
@@ -86,14 +104,50 @@ def score_folder(
     """
     labels = list_masks(folder)
     if not labels and (folder / CASES).is_file():
-        return ScoredFolder(read_cases(folder / CASES), {})
+        return ScoredFolder.of(read_cases(folder / CASES))
     if references is None:
         raise UserError(
             f"{folder} holds no cases.csv of an evaluation, so `references`, the folder of the labels, is needed"
         )
     pairing = pair_cases(list_masks(references), labels, missing=missing, where=f" in {references} and {folder}")
-    cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
-    return ScoredFolder(cases, {pair.case_id: pair for pair in pairing.pairs})
+    return ScoredFolder.of(score_cases(pairing.pairs, scoring, n_processes=n_processes), pairing)
+
+
+@dataclass(frozen=True)
+class ComparedFolders:
+    """Two models' folders compared.
+
+    Attributes:
+        comparison: the comparison.
+        audit: the levelling-down audit.
+        missing: cases without a prediction in some folder.
+        not_scored: cases whose files could not be scored in some folder.
+        n_without_row: compared cases without a row in the table.
+    """
+
+    comparison: Comparison
+    audit: pd.DataFrame
+    missing: tuple[str, ...]
+    not_scored: tuple[str, ...]
+    n_without_row: int
+
+    @classmethod
+    def of(
+        cls, comparison: Comparison, audit: pd.DataFrame, folders: Sequence[ScoredFolder], n_without_row: int
+    ) -> ComparedFolders:
+        """The comparison with what was missing for it.
+
+        Args:
+            comparison: the comparison.
+            audit: the levelling-down audit.
+            folders: the folders of both models.
+            n_without_row: see the attribute.
+        """
+        not_scored = dict.fromkeys(case for folder in folders for case in folder.not_scored)
+        # A case that is in one evaluation only has no prediction in the other.
+        left_out = [case for case in comparison.scores.left_out if case not in not_scored]
+        missing = dict.fromkeys([*(case for folder in folders for case in folder.missing), *left_out])
+        return cls(comparison, audit, tuple(missing), tuple(not_scored), n_without_row)
 
 
 def read_cases(path: Path) -> pd.DataFrame:
@@ -120,7 +174,7 @@ def compare_folders(
     analysis: AnalysisOptions,
     options: CompareOptions,
     n_processes: int = 1,
-) -> tuple[Comparison, pd.DataFrame]:
+) -> ComparedFolders:
     """Compare two models and write ``comparison.json``, ``levelling.csv``, the tables and the report.
 
     Args:
@@ -135,7 +189,7 @@ def compare_folders(
         n_processes: number of processes.
 
     Returns:
-        The comparison and the levelling-down audit.
+        The comparison, the levelling-down audit, and what was missing for them.
 
     Raises:
         UserError: a folder, the table or the images cannot be used, or no case is scored in every folder.
@@ -153,7 +207,9 @@ def compare_folders(
         if of_classes:
             scored = [[folder.mean_of_classes() for folder in folders] for folders in scored]
         scores = pair_scores(*([folder.cases for folder in folders] for folders in scored))
-        groups = table.read(list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids])))
+        compared = list(dict.fromkeys([*scores.case_ids, *scores.false_positives.case_ids]))
+        groups = table.read(compared)
+        n_without_row = len(compared) - len(groups.frame.index)
         if options.anonymise:
             groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
         policy = scoring.empty if all(folder.pairs for folders in scored for folder in folders) else None
@@ -188,7 +244,7 @@ def compare_folders(
             with_cases=not options.anonymise,
         )
         write_text(page, output / REPORT)
-        return comparison, audit
+        return ComparedFolders.of(comparison, audit, [*scored[0], *scored[1]], n_without_row)
 
 
 def _case_ids(scores: Iterable[PairedScores]) -> list[str]:
