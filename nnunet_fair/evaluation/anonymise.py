@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison
 from nnunet_fair.evaluation.scores.analysis import Analysis
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
-from nnunet_fair.evaluation.scores.cohort import scored_cases
+from nnunet_fair.evaluation.scores.cohort import has_structure, scored_cases
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.masks.pairing import CasePair
 from nnunet_fair.subgroups.disclosure import MIN_CASES, publishable_groups
+
+DIGITS = 3
+"""Digits behind the point of what is told about groups."""
+_LEFT_OUT = re.compile(r".+? is left out(?=[:.])")
+_ON_VARIABLES = re.compile(
+    r"the groups are the table's own, not the challenge's\.$|^The table has none of the challenge's variables"
+)
 
 
 def neutral_names(case_ids: Sequence[str]) -> dict[str, str]:
@@ -33,7 +43,7 @@ def neutral_names(case_ids: Sequence[str]) -> dict[str, str]:
 
 
 def anonymise_cases(
-    pairs: Sequence[CasePair], cases: pd.DataFrame, groups: CaseGroups
+    pairs: Sequence[CasePair], cases: pd.DataFrame, groups: CaseGroups, tables: Iterable[pd.DataFrame] = ()
 ) -> tuple[dict[str, str], pd.DataFrame, CaseGroups]:
     """Replace the case IDs in the per-case table and the groups, and merge groups of fewer than five cases.
 
@@ -41,6 +51,7 @@ def anonymise_cases(
         pairs: the cases' files; their paths are taken out of the sentences about problems.
         cases: the per-case table, indexed by case ID.
         groups: the cases' groups.
+        tables: the per-case tables of the classes, where there are several.
 
     Returns:
         The new name of each case, the table in the order of the new names, and the groups that may be published: those
@@ -55,20 +66,26 @@ def anonymise_cases(
         problems[pair.case_id] = problems[pair.case_id].replace(pair.case_id, names[pair.case_id])
     renamed = cases.assign(problem=pd.Series(problems)).rename(index=names).sort_index()
     frame = groups.frame.rename(index=names).sort_index()
-    return names, renamed, publishable(dataclasses.replace(groups, frame=frame), scored_cases(renamed).index)
+    scored = scored_cases(renamed).index
+    present = [has_structure(table.rename(index=names).reindex(scored)) for table in (cases, *tables)]
+    return names, renamed, publishable(dataclasses.replace(groups, frame=frame), scored, present)
 
 
-def publishable(groups: CaseGroups, scored: pd.Index) -> CaseGroups:
+def publishable(groups: CaseGroups, scored: pd.Index, present: Sequence[np.ndarray]) -> CaseGroups:
     """The groups of the scored cases with nothing about fewer than five of them.
 
     Args:
         groups: the cases' groups.
         scored: IDs of the cases that have a score.
+        present: whether each of these cases holds the structure, bool arrays of shape (n_scored,), one a class. What is
+            told of all cases less what is told of those that hold it speaks of the others.
 
     Returns:
-        The groups; a variable that may not be shown is none of the score's, unless none of them may be shown.
+        The groups; a variable that may not be shown is none of the score's, unless none of them may be shown. Notes on
+        how the table was read, which name rows and values, are not among theirs.
     """
-    published = publishable_groups(groups.frame.reindex(scored))
+    parts = pd.Series(list(map(str, zip(*map(np.ndarray.tolist, present), strict=True))), index=scored, dtype=object)
+    published = publishable_groups(groups.frame.reindex(scored), parts, may_lack=True)
     variables = tuple(name for name in groups.variables if name in published.frame) or groups.variables
     # Rows of cases without a score stay (without groups); cases without a row may have been merged into a group.
     frame = published.frame.reindex(groups.frame.index.union(published.frame.dropna(how="all").index))
@@ -77,8 +94,40 @@ def publishable(groups: CaseGroups, scored: pd.Index) -> CaseGroups:
         frame=frame.reindex(columns=dict.fromkeys((*variables, *published.frame))),
         variables=variables,
         official=groups.official and not published.sentences,
-        notes=(*groups.notes, *published.sentences),
+        notes=(*public_notes(groups.notes), *published.sentences),
     )
+
+
+def public_notes(notes: Sequence[str]) -> tuple[str, ...]:
+    """The notes that name no row, no value and no number of cases, and how many do.
+
+    Args:
+        notes: what a reader of the groups has to know.
+    """
+    shown = []
+    for note in notes:
+        if left_out := _LEFT_OUT.match(note):
+            shown.append(f"{left_out[0]}.")
+        elif _ON_VARIABLES.search(note):
+            shown.append(note)
+    hidden = len(notes) - len(shown)
+    if hidden:
+        what = "note names" if hidden == 1 else "notes name"
+        shown.append(f"{hidden} {what} rows or values of the table and are not shown here.")
+    return tuple(shown)
+
+
+def rounded(value: Any) -> Any:
+    """Plain data with three digits behind the point: exact means would tell which of the cases are in a group.
+
+    Args:
+        value: nested dictionaries, lists and values.
+    """
+    if isinstance(value, dict):
+        return {key: rounded(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(entry) for entry in value]
+    return round(float(value), DIGITS) if isinstance(value, (float, np.floating)) else value
 
 
 def without_combinations(options: AnalysisOptions) -> AnalysisOptions:
@@ -98,6 +147,7 @@ def publishable_tables(analysis: Analysis) -> Analysis:
     return dataclasses.replace(
         analysis,
         sizes=analysis.sizes.iloc[:0],
+        beyond=analysis.beyond.round(DIGITS),
         subgroups=publishable_rows(analysis.subgroups),
         false_positives=publishable_rows(analysis.false_positives).query(f"n >= {MIN_CASES}"),
     )
@@ -127,4 +177,4 @@ def publishable_rows(table: pd.DataFrame) -> pd.DataFrame:
         cells = [*sizes, n_all - sizes.sum()]
         if not any(0 < n < MIN_CASES for n in cells):
             shown.append(attribute)
-    return table[whole | table["attributes"].isin(shown)].reset_index(drop=True)
+    return table[whole | table["attributes"].isin(shown)].reset_index(drop=True).round(DIGITS)

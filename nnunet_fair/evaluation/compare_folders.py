@@ -9,7 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.anonymise import neutral_names, publishable, publishable_comparison, without_combinations
+from nnunet_fair.evaluation.anonymise import (
+    DIGITS,
+    neutral_names,
+    publishable,
+    publishable_comparison,
+    rounded,
+    without_combinations,
+)
 from nnunet_fair.evaluation.comparison.case_changes import case_changes, most_changed
 from nnunet_fair.evaluation.comparison.classes import (
     all_comparisons,
@@ -211,7 +218,12 @@ def compare_folders(
         groups = table.read(compared)
         n_without_row = len(compared) - len(groups.frame.index)
         if options.anonymise:
-            groups, analysis = publishable(groups, pd.Index(scores.case_ids)), without_combinations(analysis)
+            present = [
+                pd.Series(found.present, found.case_ids).reindex(scores.case_ids, fill_value=False).to_numpy()
+                for found in (scores, *of_classes.values())
+            ]
+            groups = publishable(groups, pd.Index(scores.case_ids), present)
+            analysis = without_combinations(analysis)
         policy = scoring.empty if all(folder.pairs for folders in scored for folder in folders) else None
         comparison = compare_classes(
             scores, of_classes, groups, analysis, paired_seeds=options.paired_seeds, policy=policy
@@ -225,12 +237,12 @@ def compare_folders(
         changes = {name: case_changes(c, first[name], shown) for name, c in all_comparisons(comparison).items()}
         # A row with a case's groups describes a patient, under whatever name.
         private = ["original", *(groups.frame.columns if options.anonymise else ())]
-        _write_tables(
-            comparison, {name: t.drop(columns=private, errors="ignore") for name, t in changes.items()}, output
-        )
+        public = {name: table.drop(columns=private, errors="ignore") for name, table in changes.items()}
+        levelling = levelling_by_class(comparison)
+        _write_tables(comparison, public, levelling.round(DIGITS) if options.anonymise else levelling, output)
         sentence = overall_sentence(comparison, audit, options.name_b)
         document = comparison_document(comparison, audit, sentence, shown, name_a=options.name_a, name_b=options.name_b)
-        write_json(document, output / COMPARISON)
+        write_json(rounded(document) if options.anonymise else document, output / COMPARISON)
         # The tables are there before anything is drawn.
         of_cases = next(iter(changes.values()))
         page = comparison_report(
@@ -252,7 +264,9 @@ def _case_ids(scores: Iterable[PairedScores]) -> list[str]:
     return list(dict.fromkeys(case_id for found in scores for case_id in (*found.case_ids, *found.left_out)))
 
 
-def _write_tables(comparison: Comparison, changes: Mapping[str, pd.DataFrame], output: Path) -> None:
+def _write_tables(
+    comparison: Comparison, changes: Mapping[str, pd.DataFrame], levelling: pd.DataFrame, output: Path
+) -> None:
     """Write the tables, with the class in the first column where there are several."""
     compared = all_comparisons(comparison)
     tables = (
@@ -262,7 +276,7 @@ def _write_tables(comparison: Comparison, changes: Mapping[str, pd.DataFrame], o
     )
     for by_class, name in tables:
         write_optional_table(stacked(by_class) if comparison.classes else by_class[""], output / name)
-    write_csv(levelling_by_class(comparison), output / LEVELLING)
+    write_csv(levelling, output / LEVELLING)
 
 
 def _pictures(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.anonymise import anonymise_cases, publishable_tables, without_combinations
+from nnunet_fair.evaluation.anonymise import anonymise_cases, publishable_tables, rounded, without_combinations
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, score_cases
 from nnunet_fair.evaluation.outputs import (
@@ -93,7 +93,7 @@ def evaluate(
             raise UserError(f"none of the {len(cases)} cases could be scored; the first: {reason}")
         names = {pair.case_id: pair.case_id for pair in pairing.pairs}
         if report.anonymise:
-            names, cases, groups = anonymise_cases(pairing.pairs, cases, groups)
+            names, cases, groups = anonymise_cases(pairing.pairs, cases, groups, tables.values())
             tables = {name: table.rename(index=names).reindex(cases.index) for name, table in tables.items()}
             tables = {name: table.assign(problem=cases["problem"]) for name, table in tables.items()}
             analysis = without_combinations(analysis)
@@ -123,7 +123,7 @@ def evaluate(
         )
         for by_class, name in written_tables:
             write_optional_table(stacked(by_class) if tables else by_class[""], output / name)
-        write_json(document, output / SCORES)
+        write_json(rounded(document) if report.anonymise else document, output / SCORES)
         # The tables are there before anything is drawn.
         pictures = draw_overlays(pairing.pairs, worth_drawing(result), report, as_one_foreground(scoring), names=names)
         page = evaluation_report(

@@ -45,7 +45,9 @@ class PublishableGroups:
         return (*self.refused.values(), *merged)
 
 
-def publishable_groups(groups: pd.DataFrame) -> PublishableGroups:
+def publishable_groups(
+    groups: pd.DataFrame, parts: pd.Series | None = None, *, may_lack: bool = False
+) -> PublishableGroups:
     """Merge and refuse until nothing about fewer than five cases can be computed from sizes and means.
 
     Every group published has at least five cases, and so have the cases in none; neither a single attribute nor
@@ -54,21 +56,27 @@ def publishable_groups(groups: pd.DataFrame) -> PublishableGroups:
 
     Args:
         groups: table of shape (n_cases, n_attributes): the cases the numbers are about, NaN where unknown.
+        parts: what further divides the cases of a group in what is published (the outcome), shape (n_cases,), no NaN:
+            all of this then holds for the cases of each part as well. None where nothing does.
+        may_lack: whether a group may have no case of a part; else it has five of each, so that belonging to the group
+            does not tell the part.
 
     Returns:
         The groups.
     """
+    parts = pd.Series(0, index=groups.index) if parts is None else parts.reindex(groups.index)
+    cases_of_parts = [(parts == part).to_numpy() for part in parts.unique()]
     kept: dict[str, pd.Series] = {}
     refused, merged = {}, []
     published = np.ones((len(groups), 1), dtype=bool)
     for name in groups.columns:
-        column, reason = merge_small(groups[name])
+        column, reason = merge_small(groups[name], parts, may_lack=may_lack)
         if column is None:
             refused[name] = f"{name} is not shown: {reason}."
             continue
         members = np.column_stack([(column == value).to_numpy() for value in sorted(column.dropna().unique(), key=str)])
         together = np.column_stack([published, members])
-        if singles_out(together):
+        if any(singles_out(together[cases]) for cases in cases_of_parts) or singles_out(together):
             refused[name] = (
                 f"{name} is not shown: its groups and those shown would together tell about fewer than "
                 f"{MIN_CASES} cases."
@@ -80,15 +88,19 @@ def publishable_groups(groups: pd.DataFrame) -> PublishableGroups:
     return PublishableGroups(pd.DataFrame(kept, index=groups.index, dtype=object), refused, tuple(merged))
 
 
-def merge_small(values: pd.Series) -> tuple[pd.Series | None, str]:
+def merge_small(
+    values: pd.Series, parts: pd.Series | None = None, *, may_lack: bool = False
+) -> tuple[pd.Series | None, str]:
     """One attribute with its small groups merged.
 
     Args:
         values: group names, shape (n_cases,); NaN where unknown.
+        parts: see :func:`publishable_groups`.
+        may_lack: see :func:`publishable_groups`.
 
     Returns:
-        The column with groups of at least five cases, and at least five or no cases without one; None, and why, where
-        the attribute may not be published.
+        The column with groups of at least five cases (of each part), and at least five or no cases without one; None,
+        and why, where the attribute may not be published.
     """
     sizes = values.value_counts()
     if sizes.empty:
@@ -98,25 +110,30 @@ def merge_small(values: pd.Series) -> tuple[pd.Series | None, str]:
             f"with {len(sizes)} different values it has fewer than {MIN_CASES} cases a value, so its values identify "
             "patients"
         )
-    unknown = int(values.isna().sum())
-    together = list(sizes.index[sizes < MIN_CASES])
-    with_unknown = 0 < unknown < MIN_CASES
-    n_merged = int(sizes[together].sum()) + (unknown if with_unknown else 0)
-    if 0 < n_merged < MIN_CASES and unknown >= MIN_CASES:
-        with_unknown, n_merged = True, n_merged + unknown
+    parts = pd.Series(0, index=values.index) if parts is None else parts
+
+    def too_small(inside: pd.Series) -> bool:
+        """Whether some cases of ``inside`` are few; nobody is not."""
+        n = parts[inside].value_counts().reindex(parts.unique(), fill_value=0)
+        return bool(inside.any() and ((n < MIN_CASES) & ((n > 0) | (not may_lack))).any())
+
+    together = [name for name in sizes.index if too_small(values == name)]
+    unknown = values.isna()
+    merged = values.isin(together) | (unknown & too_small(unknown))
+    if too_small(merged):
+        merged |= unknown
     large = sizes.drop(together).sort_values(kind="stable")
-    if 0 < n_merged < MIN_CASES and len(large):
-        together.append(large.index[0])
-        n_merged += int(large.iloc[0])
-    if n_merged == 0:
+    if too_small(merged) and len(large):
+        merged |= values == large.index[0]
+    if not merged.any():
         return values.astype(object), ""
-    if n_merged < MIN_CASES or n_merged == len(values):
+    if too_small(merged) or merged.all():
         return None, f"its groups of fewer than {MIN_CASES} cases leave nothing to compare"
+    with_unknown = bool((merged & unknown).any())
     name = OTHER_OR_UNKNOWN if with_unknown else OTHER
     while name in sizes.index:
         name += " (merged)"
-    inside = values.isin(together) | (values.isna() & with_unknown)
-    return values.astype(object).where(~inside, name), ""
+    return values.astype(object).where(~merged, name), ""
 
 
 def singles_out(membership: np.ndarray) -> bool:

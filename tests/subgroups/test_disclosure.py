@@ -101,3 +101,61 @@ def test_many_cases_and_attributes_take_a_moment_only():
     rng = np.random.default_rng(0)
     groups = pd.DataFrame({f"x{i}": rng.choice(list("abcd"), size=1500) for i in range(8)})
     assert publishable_groups(groups).frame.shape == (1500, 8)
+
+
+def parted(**sizes):
+    """A column and its outcome: ``a=(7, 5)`` is a group of seven with it and five without."""
+    values = [np.nan if name == "unknown" else name for name, n in sizes.items() for _ in range(sum(n))]
+    parts = [part for n in sizes.values() for part, k in zip("+-", n, strict=True) for _ in range(k)]
+    return pd.Series(values, dtype=object, name="site"), pd.Series(parts)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ({"a": (7, 5), "b": (5, 9)}, {"a": 12, "b": 14}),
+        ({"a": (9, 9), "b": (5, 9), "c": (3, 20)}, {"a": 18, "other groups": 37}),  # 3 with it would be the rest
+        ({"a": (9, 9), "b": (5, 9), "c": (0, 20)}, {"a": 18, "other groups": 34}),  # all of c are without it
+        ({"a": (9, 9), "b": (3, 9), "c": (4, 20)}, {"a": 18, "other groups": 36}),
+        ({"a": (9, 9), "b": (8, 9), "unknown": (0, 6)}, {"a": 18, "other groups or unknown": 23}),
+        ({"a": (9, 9), "b": (8, 9), "unknown": (5, 6)}, {"a": 18, "b": 17}),
+    ],
+)
+def test_every_group_has_five_cases_of_each_outcome(sizes, expected):
+    merged, reason = merge_small(*parted(**sizes))
+    assert merged.value_counts().to_dict() == expected
+    assert reason == ""
+
+
+def test_a_part_may_be_lacking_where_that_tells_nothing():
+    values, parts = parted(a=(9, 9), b=(5, 0), c=(6, 0))
+    assert merge_small(values, parts, may_lack=True)[0].value_counts().to_dict() == {"a": 18, "c": 6, "b": 5}
+    assert merge_small(values, parts)[0] is None  # b and c together still have nobody without it, with a all are one
+    values, parts = parted(a=(9, 9), b=(5, 1), c=(6, 0))
+    assert merge_small(values, parts, may_lack=True)[0] is None
+
+
+def test_two_attributes_that_differ_by_one_patient_with_the_outcome():
+    """The clinics' 26 and the scanners' 30 cases differ by five, but by one with the outcome."""
+    clinic = ["A"] * 26 + ["B"] * 30
+    scanner = ["X"] * 30 + ["Y"] * 26
+    outcome = pd.Series([True] * 10 + [False] * 16 + [True] + [False] * 3 + [True] * 10 + [False] * 16)
+    groups = pd.DataFrame({"clinic": clinic, "scanner": scanner})
+    assert list(publishable_groups(groups, outcome).frame.columns) == ["clinic"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(10, 80), st.integers(1, 3))
+def test_published_groups_never_single_out_among_those_with_the_outcome(seed, n_cases, n_attributes):
+    rng = np.random.default_rng(seed)
+    values = rng.choice([*"abcd", np.nan], p=[0.4, 0.3, 0.2, 0.07, 0.03], size=(n_cases, n_attributes))
+    groups = pd.DataFrame(values, columns=[f"x{i}" for i in range(n_attributes)], dtype=object)
+    outcome = pd.Series(rng.random(n_cases) < 0.4)
+    frame = publishable_groups(groups.where(groups != "nan"), outcome).frame
+    sets = [np.ones(n_cases, bool)]
+    for name in frame:
+        counts = pd.crosstab(frame[name].fillna("unknown"), outcome)
+        assert (counts >= MIN_CASES).all(axis=None)
+        sets += [(frame[name] == value).to_numpy() for value in frame[name].dropna().unique()]
+    for part in (outcome, ~outcome):
+        assert frame.empty or not singles_out(np.column_stack(sets)[part])
