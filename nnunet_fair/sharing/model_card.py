@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,6 +24,8 @@ from nnunet_fair.subgroups.disclosure import MIN_CASES, OTHER_OR_UNKNOWN, Publis
 CARD_FILE = "MODEL_CARD.md"
 _SECTION = "nnunet_fair"
 _TITLE = "# Model card: "
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "~": "&#126;"})
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,7 @@ class CardRecords:
 def model_card(records: CardRecords) -> str:
     """The card as Markdown: no patient is named, and nothing about fewer than five can be computed from it."""
     sections = [_model(records), _data(records), _fairness(records), _scores(records), _use(records), _limits(records)]
-    return f"{_TITLE}{records.name}, {records.configuration}\n\n" + "\n\n".join(sections) + "\n"
+    return f"{_TITLE}{_text(records.name)}, {_text(records.configuration)}\n\n" + "\n\n".join(sections) + "\n"
 
 
 def is_card(path: Path) -> bool:
@@ -117,7 +121,7 @@ def _data(records: CardRecords) -> str:
 def _fairness(records: CardRecords) -> str:
     section = records.plans.get(_SECTION)
     if "FairDiv" not in records.trained_with:
-        text = f"Trained with {records.trained_with}: cases were not weighted by subgroup."
+        text = f"Trained with {_text(records.trained_with)}: cases were not weighted by subgroup."
     elif not section:
         text = f"Divergence-weighted training with every setting at its default of nnunet-fair {__version__}."
     else:
@@ -202,7 +206,8 @@ def _coverage(column: pd.Series, *, exact: bool) -> str:
 
 
 def _use(records: CardRecords) -> str:
-    folder = f"{records.shipped_as}, plans {records.plans.get('plans_name')}, configuration {records.configuration}"
+    names = (records.shipped_as, records.plans.get("plans_name"), records.configuration)
+    folder = "{}, plans {}, configuration {}".format(*map(_text, names))
     lines = [
         "## Use\n",
         "For research on segmentation and its fairness. It is no medical device, is not validated for diagnosis or "
@@ -231,15 +236,15 @@ def _limits(records: CardRecords) -> str:
         known = groups.dropna(subset="mean")
         spread = known.groupby("attribute", sort=False)["mean"].agg(["min", "max", "count"])
         for attribute, row in spread[spread["count"] > 1].iterrows():
-            lines.append(f"Mean DSC differs by {row['max'] - row['min']:.3f} between the groups of {attribute}.")
+            lines.append(f"Mean DSC differs by {row['max'] - row['min']:.3f} between the groups of {_text(attribute)}.")
     if records.groups is None:
         lines.append("There was no case metadata: how it serves subgroups is not known.")
     else:
         for name, column in records.groups.frame.items():
             if column.isna().any():
                 n = f"{int(column.isna().sum())} of {len(column)}" if _exact(records) else "some"
-                lines.append(f"{name} is unknown for {n} cases.")
-        lines += records.groups.sentences
+                lines.append(f"{_text(name)} is unknown for {n} cases.")
+        lines += map(_text, records.groups.sentences)
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
@@ -249,8 +254,7 @@ def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = _listed(value) if isinstance(value, (list, tuple)) else _text(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _listed(value) if isinstance(value, (list, tuple)) else _text(value)
 
 
 def _listed(values: Any) -> str:
@@ -258,7 +262,19 @@ def _listed(values: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else plain_markdown(str(value))
+
+
+def plain_markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no HTML, link, picture, code or table comes of it, and it stays on its line.
+
+    Args:
+        text: of a person: a name in a table, a label.
+    """
+    one_line = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in text)
+    # Signs that turn the direction of writing would let a name reach beyond its cell.
+    one_line = "".join(sign for sign in one_line if unicodedata.bidirectional(sign) not in _TURNING)
+    return re.sub(r"([\\`*\[\]|#])", r"\\\1", one_line).translate(_ENTITIES)
 
 
 def _class_name(path: str) -> str:

@@ -22,8 +22,26 @@ MIN_LENGTH = 4
 """Shorter texts than this, and short numbers, occur by chance: they are looked for as whole words only."""
 _MIN_DIGITS = 6
 _SPLITS = "splits_final.json"
-_DATE = re.compile(r"(\d{4})[-./]?(\d{2})[-./]?(\d{2})(?:[T ].*)?|(\d{1,2})[-./](\d{1,2})[-./](\d{4})(?: .*)?")
-_DATE_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+_DATES = (
+    re.compile(r"(?P<year>\d{4})[-./]?(?P<month>\d{2})[-./]?(?P<day>\d{2})(?:[T ].*)?"),
+    re.compile(r"(?P<year>\d{4})[-./](?P<month>\d{1,2})[-./](?P<day>\d{1,2})(?:[T ].*)?"),
+    re.compile(r"(?P<day>\d{1,2})[-./](?P<month>\d{1,2})[-./](?P<year>\d{4})(?: .*)?"),
+    re.compile(r"(?P<month>\d{1,2})[-./](?P<day>\d{1,2})[-./](?P<year>\d{4})(?: .*)?"),
+    re.compile(r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[-./ ]+(?P<name>[a-z]{3,9})\.?[-,./ ]+(?P<year>\d{4})", re.IGNORECASE),
+    re.compile(r"(?P<name>[a-z]{3,9})\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})", re.IGNORECASE),
+)
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+# With and without zeros, day or month first, months as numbers and words.
+_DATE_FORMATS = (
+    *("{y}-{mm}-{dd}", "{y}{mm}{dd}", "{y}/{mm}/{dd}", "{y}.{mm}.{dd}", "{y}-{m}-{d}", "{y}/{m}/{d}"),
+    *("{dd}.{mm}.{y}", "{dd}/{mm}/{y}", "{dd}-{mm}-{y}", "{d}.{m}.{y}", "{d}/{m}/{y}", "{d}-{m}-{y}"),
+    *("{mm}/{dd}/{y}", "{m}/{d}/{y}", "{mm}-{dd}-{y}", "{dd}.{mm}.{yy}", "{dd}/{mm}/{yy}", "{mm}/{dd}/{yy}"),
+    *("{d} {month} {y}", "{dd} {month} {y}", "{d}. {month} {y}", "{month} {d}, {y}", "{month} {d} {y}"),
+    *("{d} {mon} {y}", "{dd} {mon} {y}", "{dd}-{mon}-{y}", "{d}-{mon}-{y}", "{mon} {d}, {y}", "{dd}{mon}{y}"),
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,23 +114,29 @@ def ways_to_write_date(value: str) -> set[str]:
     """The usual ways to write a date; none for a text that is no date.
 
     Args:
-        value: such as ``1961-03-05``, ``19610305``, ``05.03.1961`` or ``3/5/1961``, which may be read in two ways.
+        value: such as ``1961-03-05``, ``19610305``, ``05.03.1961``, ``5 Mar 1961`` or ``3/5/1961``, which may be
+            read in two ways.
     """
-    match = _DATE.fullmatch(value.strip())
-    if match is None:
-        return set()
-    if match[1]:
-        readings = [(match[1], match[2], match[3])]
-    else:
-        readings = [(match[6], match[5], match[4]), (match[6], match[4], match[5])]
-    found = set()
-    for year, month, day in readings:
+    found: set[str] = set()
+    for match in filter(None, (pattern.fullmatch(value.strip()) for pattern in _DATES)):
+        read = match.groupdict()
+        month = int(read["month"]) if "month" in read else _month_called(read["name"])
         try:
-            when = date(int(year), int(month), int(day))
+            when = date(int(read["year"]), month, int(read["day"]))
         except ValueError:
             continue
-        found |= {when.strftime(way) for way in _DATE_FORMATS} if 1850 <= when.year <= 2150 else set()
+        if 1850 <= when.year <= 2150:
+            name = _MONTHS[when.month - 1]
+            parts = {"y": when.year, "m": when.month, "d": when.day, "month": name, "mon": name[:3]}
+            padded = {"yy": f"{when.year % 100:02d}", "mm": f"{when.month:02d}", "dd": f"{when.day:02d}"}
+            found |= {way.format(**parts, **padded) for way in _DATE_FORMATS}
     return found
+
+
+def _month_called(name: str) -> int:
+    """The number of a month, 0 where it is none."""
+    months = [number for number, month in enumerate(_MONTHS, 1) if month.lower().startswith(name.lower())]
+    return months[0] if len(months) == 1 else 0
 
 
 def training_cases(dataset_name: str) -> set[str]:

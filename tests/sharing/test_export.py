@@ -1,5 +1,6 @@
 """Exported models: installed by nnU-Net, the same predictions, and no trace of a patient."""
 
+import io
 import json
 import re
 import zipfile
@@ -16,6 +17,7 @@ from nnunet_fair.prediction.model import open_model
 from nnunet_fair.prediction.nnunet_predict import make_trainers_findable
 from nnunet_fair.sharing.checkpoint import load_checkpoint
 from nnunet_fair.sharing.export import export_model
+from nnunet_fair.sharing.secrets import ways_to_write_date
 
 pytestmark = pytest.mark.slow
 
@@ -225,6 +227,32 @@ def test_the_card_is_filled_from_the_records(tmp_path, trained):
     weights = load_checkpoint(trained.model / "fold_0" / "checkpoint_final.pth")["network_weights"]
     assert f"| Parameters | {sum(np.prod(value.shape) for value in weights.values()):,} |" in card
     assert not [case for case in CASES if case in card]
+
+
+def test_planted_secrets_are_in_no_file_of_the_zip(tmp_path, trained, capsys):
+    """Dates in every spelling, free text, short case IDs: searched for in what is shipped and in what is said."""
+    born = [f"1961-03-{day:02d}" for day in range(1, 13)]
+    groups = {
+        "born": born,
+        "seen": [f"{day}. March 2019" for day in range(1, 13)],
+        "remark": ["fell off a horse", *["none"] * 11],
+        "centre": ["Site AAI"] * 7 + ["Site BBX"] * 5,
+    }
+    write_fair_cases(pd.DataFrame(groups, index=CASES), trained.raw)
+    target = tmp_path / "shared" / "model.zip"
+    assert (
+        main(["export", "-d", "950", "-f", "0", "1", "-tr", trained.model.name.split("__")[0], "-o", str(target)]) == 0
+    )
+    secrets = {*CASES, "horse", *(way for value in (*born, *groups["seen"]) for way in ways_to_write_date(value))}
+    texts = {"said": capsys.readouterr().out.encode(), "card": (target.parent / "MODEL_CARD.md").read_bytes()}
+    with zipfile.ZipFile(target) as archive:
+        for name in archive.namelist():
+            texts[name] = name.encode() + archive.read(name)
+            if name.endswith(".pth"):
+                texts[name] = repr(load_checkpoint(io.BytesIO(archive.read(name)), name=name)).encode()
+    for name, text in texts.items():
+        assert not [secret for secret in secrets if secret.lower().encode() in text.lower()], name
+    assert "born is not shown" in texts["card"].decode() and "Site AAI" in texts["card"].decode()
 
 
 def test_a_zip_is_replaced_only_when_asked(tmp_path, trained):

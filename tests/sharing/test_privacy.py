@@ -68,17 +68,27 @@ def test_values_of_few_cases_inside_texts_and_of_many_as_whole_texts():
     assert find_in_texts(["Siemens"], known, allowed={"Siemens"}) == []
 
 
-@pytest.mark.parametrize("value", ["1961-03-05", "19610305", "05.03.1961", "5/3/1961", "1961-03-05 00:00:00"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("1961-03-05", "19610305", "05.03.1961", "5/3/1961", "1961-03-05 00:00:00", "1961-3-5", "5 March 1961"),
+        *("05-Mar-1961", "March 5, 1961", "5. mar 1961", "5th March 1961"),
+    ],
+)
 def test_dates_in_every_usual_way(value):
     known = secrets(dates=ways_to_write_date(value))
-    for written in ("1961-03-05", "19610305", "1961/03/05", "05.03.1961", "05/03/1961", "03/05/1961"):
+    written_ways = ("1961-03-05", "19610305", "1961/03/05", "05.03.1961", "05/03/1961", "03/05/1961", "5.3.1961")
+    for written in (*written_ways, "5 March 1961", "Mar 5, 1961", "05-Mar-1961", "05.03.61"):
         assert find_in_texts([f"born {written}."], known) == [f"the date {written}"], written
         assert find_in_own_words([f"born {written}"], known)
-        assert find_in_bytes(f"\x00{written}\x01".encode(), known) == [written]
+        assert written in find_in_bytes(f"\x00{written}\x01".encode(), known)
     assert find_in_texts(["1961-03-06", "119610305"], known) == []
 
 
-@pytest.mark.parametrize("value", ["age 61", "1961", "1961-13-05", "12345678", "61+", "0 to 40"])
+@pytest.mark.parametrize(
+    "value",
+    ["age 61", "1961", "1961-13-05", "12345678", "61+", "0 to 40", "5 Mai 1961", "5 Ma 1961", "31 June 1961"],
+)
 def test_what_is_no_date(value):
     assert ways_to_write_date(value) == set()
 
