@@ -38,6 +38,8 @@ from nnunet_fair.masks.grid import Grid, set_grid
 Split = Literal["Tr", "Ts"]
 Link = Literal["symlink", "hardlink", "copy"]
 Check = Literal["voxels", "headers"]
+IGNORE_LABEL = 2
+"""nnU-Net's ignore label in a dataset with one foreground label; it has to be the largest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class CaseTask:
         check: ``voxels`` reads every voxel and every compressed byte; ``headers`` only what the conversion needs.
         folder: the raw dataset folder.
         allow_empty_labels: whether a case whose label has no voxel of 1 is converted, as that of a healthy patient.
+        ignore_label: value in the source labels of voxels that nobody annotated, which becomes ``IGNORE_LABEL``.
     """
 
     files: CaseFiles
@@ -61,6 +64,7 @@ class CaseTask:
     check: Check
     folder: Path
     allow_empty_labels: bool = False
+    ignore_label: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,13 +224,14 @@ def _find_box(work: _Work) -> None:
 def _check_label(work: _Work, label: sitk.Image) -> float:
     """Check the label's values and place; its volume in mm³."""
     array = sitk.GetArrayViewFromImage(label)
-    n_voxels = check_label(array, allow_empty=work.task.allow_empty_labels)
+    task = work.task
+    n_voxels = check_label(array, allow_empty=task.allow_empty_labels, ignore_label=task.ignore_label)
     if not n_voxels:
         work.findings.append(Finding(findings.EMPTY_LABEL_KEPT))
     for box, kind in ((work.crop, findings.LABEL_OUTSIDE_CROP), (work.box, findings.LABEL_OUTSIDE_BOX)):
         if box is None:
             continue
-        n_outside = n_voxels - int(np.count_nonzero(array[as_slices(box)]))
+        n_outside = n_voxels - int(np.count_nonzero(array[as_slices(box)] == 1))
         if n_outside and kind == findings.LABEL_OUTSIDE_CROP:
             raise CaseProblem(kind, f"{n_outside} of {n_voxels} voxels; a larger margin keeps the case")
         if n_outside:
@@ -267,10 +272,14 @@ def _read_phase(work: _Work, path: Path) -> sitk.Image:
 def _write_label(work: _Work, label: sitk.Image) -> None:
     path = work.task.files.label
     output = case_outputs(work.task)[-1]
-    if path is not None and work.crop is None and path not in work.repair:
+    array = sitk.GetArrayViewFromImage(label)
+    ignored = array == work.task.ignore_label  # nowhere where there is none
+    renumber = work.task.ignore_label not in (None, IGNORE_LABEL) and bool(ignored.any())
+    if path is not None and work.crop is None and path not in work.repair and not renumber:
         place_file(path, output, work.task.link)
         return
-    label = _on_grid(sitk.Cast(label, sitk.sitkUInt8), work.grid)
+    values = np.where(ignored, IGNORE_LABEL, array == 1).astype(np.uint8)
+    label = _on_grid(sitk.GetImageFromArray(values), work.grid)
     write_image(label if work.crop is None else crop_image(label, work.crop), output)
 
 

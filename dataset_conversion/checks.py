@@ -127,23 +127,27 @@ def check_file(path: Path, *, every_byte: bool) -> None:
         raise CaseProblem(findings.NOT_FINITE, f"{contents.n_not_finite} voxels of {path.name}")
 
 
-def check_label(label: np.ndarray, *, allow_empty: bool = False) -> int:
-    """Refuse a label with values other than 0 and 1, or, where it must not be empty, without a voxel of 1.
+def check_label(label: np.ndarray, *, allow_empty: bool = False, ignore_label: int | None = None) -> int:
+    """Refuse a label with values that mean nothing, or, where it must not be empty, without a voxel of 1.
 
     Args:
         label: array of shape (slices, rows, columns), any real dtype.
         allow_empty: whether a label without a voxel of 1 is one of a healthy patient.
+        ignore_label: value of voxels that nobody annotated, beside 0 and 1; None where every voxel is annotated.
 
     Returns:
         The number of voxels of 1.
 
     Raises:
-        CaseProblem: another value, or none of 1.
+        CaseProblem: another value, none of 1, or no annotated voxel.
     """
-    ones = int(np.count_nonzero(label == 1))
-    if ones + int(np.count_nonzero(label == 0)) < label.size:
-        others = [value for value in np.unique(label) if value not in (0, 1)]
+    ones, zeros = int(np.count_nonzero(label == 1)), int(np.count_nonzero(label == 0))
+    ignored = 0 if ignore_label is None else int(np.count_nonzero(label == ignore_label))
+    if ones + zeros + ignored < label.size:
+        others = [value for value in np.unique(label) if value not in (0, 1, ignore_label)]
         raise CaseProblem(findings.LABEL_VALUES, f"found {', '.join(f'{value:g}' for value in others[:5])}")
+    if ignored == label.size:
+        raise CaseProblem(findings.EMPTY_LABEL, f"every voxel is {ignore_label}, which nobody annotated")
     if not ones and not allow_empty:
         raise CaseProblem(findings.EMPTY_LABEL)
     return ones

@@ -51,6 +51,7 @@ class ConversionOptions:
         n_processes: processes that read and write cases.
         overwrite: convert again what is there already.
         allow_empty_labels: take cases whose label is empty as healthy patients instead of skipping them.
+        ignore_label: value in the labels, above 1, of voxels that nobody annotated; it becomes nnU-Net's ignore label.
     """
 
     settings: RecipeSettings = field(default_factory=RecipeSettings)
@@ -66,6 +67,7 @@ class ConversionOptions:
     n_processes: int = 1
     overwrite: bool = False
     allow_empty_labels: bool = False
+    ignore_label: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,11 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
         UserError: the cohort, the table or an option cannot be used, another dataset is in the way, no case could be
             converted, or writing failed.
     """
+    if options.ignore_label is not None and options.ignore_label < 2:
+        raise UserError(
+            f"`ignore_label` is the value of voxels that nobody annotated, above 1; found {options.ignore_label}: 0 is "
+            "background and 1 the tumour"
+        )
     root = Path(root).resolve()  # the same case from wherever the command is run
     _check_place(root, environment_folder(RAW) / dataset_name, options)
     cohort = read_cohort(
@@ -139,7 +146,9 @@ def convert_cohort(root: str | os.PathLike, dataset_name: str, options: Conversi
                 f"{summary(results)}"
             )
         attributes = _attributes(cohort, {result.case_id: result for result in converted}, options.attributes)
-        write_dataset_files(target.working, converted, attributes, options.settings)
+        write_dataset_files(
+            target.working, converted, attributes, options.settings, ignores=options.ignore_label is not None
+        )
         folder = target.finish()
         training = [result.case_id for result in converted if result.split == "Tr"]
         folds = write_folds(
@@ -196,6 +205,7 @@ def _tasks(cohort: Cohort, options: ConversionOptions, folder: Path) -> list[Cas
             link=options.link,
             check=options.check,
             allow_empty_labels=options.allow_empty_labels,
+            ignore_label=options.ignore_label,
             folder=folder,
         )
         for case_id, split in sorted(cohort.splits.items())
@@ -208,6 +218,7 @@ def _identity(root: Path, options: ConversionOptions) -> dict:
         "root": str(root),
         "segmentations": options.segmentations,
         "recipe": options.settings.to_json(),
+        **({} if options.ignore_label is None else {"ignore label": options.ignore_label}),
     }
 
 

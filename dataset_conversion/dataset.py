@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.dataset_conversion import journal
-from nnunet_fair.dataset_conversion.case import CaseResult, CaseTask, case_outputs
+from nnunet_fair.dataset_conversion.case import IGNORE_LABEL, CaseResult, CaseTask, case_outputs
 from nnunet_fair.dataset_conversion.crop import CROPS_FILE, crops_document
 from nnunet_fair.dataset_conversion.layout import FILE_ENDING
 from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE, RECIPE_KEY, RecipeSettings
@@ -152,7 +152,12 @@ class Folds:
 
 
 def write_dataset_files(
-    folder: Path, converted: Sequence[CaseResult], attributes: pd.DataFrame, settings: RecipeSettings
+    folder: Path,
+    converted: Sequence[CaseResult],
+    attributes: pd.DataFrame,
+    settings: RecipeSettings,
+    *,
+    ignores: bool = False,
 ) -> None:
     """Write ``fair_cases.csv``, the boxes, the crops, the recipe and, last, ``dataset.json``.
 
@@ -161,6 +166,7 @@ def write_dataset_files(
         converted: the converted cases.
         attributes: their groups, indexed by case ID.
         settings: the recipe.
+        ignores: whether the labels have nnU-Net's ignore label.
     """
     write_fair_cases(attributes, folder)
     write_json(
@@ -173,7 +179,7 @@ def write_dataset_files(
     channels = {str(index): name for index, name in enumerate(settings.channel_names())}
     content = {
         "channel_names": channels,
-        "labels": {"background": 0, "tumor": 1},
+        "labels": {"background": 0, "tumor": 1, **({"ignore": IGNORE_LABEL} if ignores else {})},
         "numTraining": sum(case.split == "Tr" for case in converted),
         "file_ending": FILE_ENDING,
         RECIPE_KEY: settings.to_json(),
@@ -250,8 +256,8 @@ def _read_identity(folder: Path) -> dict[str, Any] | None:
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """``with recipe … instead of …`` for the first thing that differs."""
-    key = next(key for key in wanted if found.get(key) != wanted[key])
+    key = next(key for key in {**wanted, **found} if found.get(key) != wanted.get(key))
     if key == "recipe":
         inner = next((name for name in wanted[key] if found[key].get(name) != wanted[key][name]), key)
         return f"with {inner} {found[key].get(inner)} and not {wanted[key].get(inner)}"
-    return f"with {key} {found.get(key)} and not {wanted[key]}"
+    return f"with {key} {found.get(key)} and not {wanted.get(key)}"

@@ -28,6 +28,8 @@ def task_key(task: CaseTask, source_files: Sequence[Path]) -> str:
     content = [task.files.case_id, task.split, task.settings.to_json(), task.link, task.check, stats]
     if task.allow_empty_labels:
         content.append("empty labels allowed")
+    if task.ignore_label is not None:
+        content.append(f"ignore label {task.ignore_label}")
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

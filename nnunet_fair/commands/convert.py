@@ -72,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="convert cases whose label is empty, as healthy patients; without it they are skipped and reported",
     )
     cases.add_argument(
+        "--ignore-label",
+        type=int,
+        metavar="VALUE",
+        help="value of voxels in the labels that nobody annotated; becomes nnU-Net's ignore label",
+    )
+    cases.add_argument(
         "--test-fraction",
         type=float,
         metavar="F",
@@ -123,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
         n_processes=args.num_processes or min(8, os.cpu_count() or 1),
         overwrite=args.overwrite,
         allow_empty_labels=args.allow_empty_labels,
+        ignore_label=args.ignore_label,
         **{name: value for name, value in given.items() if value is not None},  # the rest is the library's default
     )
     done = convert_cohort(args.input, f"Dataset{args.dataset:03d}_{args.name}", options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ class DatasetCases:
         test: IDs of the cases in ``imagesTs`` and ``labelsTs``, sorted.
         labels: reference segmentation of each case that has one.
         ignore_label: label value that marks voxels to be ignored, or None.
+        declared_labels: the labels or regions by name, as ``dataset.json`` has them.
     """
 
     training: tuple[str, ...]
     test: tuple[str, ...]
     labels: Mapping[str, Path]
     ignore_label: int | None
+    declared_labels: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_cases(dataset: str | int) -> DatasetCases:
@@ -59,8 +61,14 @@ def find_cases(dataset: str | int) -> DatasetCases:
         if training:
             test_labels = _labels(folder / "labelsTs", ending)
             test = (set(test_labels) | _image_ids(folder / "imagesTs", ending)) - training
-            ignore_label = (content.get("labels") or {}).get("ignore")
-            return DatasetCases(tuple(sorted(training)), tuple(sorted(test)), {**test_labels, **labels}, ignore_label)
+            declared = content.get("labels") or {}
+            return DatasetCases(
+                training=tuple(sorted(training)),
+                test=tuple(sorted(test)),
+                labels={**test_labels, **labels},
+                ignore_label=declared.get("ignore"),
+                declared_labels=declared,
+            )
     raise UserError(
         f"no training case of {name}: looked in dataset.json, imagesTr, labelsTr and gt_segmentations of "
         f"{' and '.join(map(str, described))}"

@@ -107,7 +107,8 @@ def titles_note(rows: Sequence[tuple[int, Sequence[Any]]], position: int) -> lis
     if not position:
         return []
     which = f"row {rows[0][0]}" if position == 1 else f"rows {rows[0][0]} to {rows[position - 1][0]}"
-    return [f"the names of the columns stand in row {rows[position][0]}; {which} above was left out"]
+    were = "was" if position == 1 else "were"
+    return [f"the names of the columns stand in row {rows[position][0]}; {which} above {were} left out"]
 
 
 def _first(cells: Sequence[Any], most: int = 3) -> str:

@@ -171,6 +171,25 @@ def test_a_case_with_an_empty_label_is_converted_where_asked(cohort, convert, tm
     assert len(written(tmp_path)) == 4
 
 
+@pytest.mark.parametrize("value", [2, 255])
+def test_the_ignore_label_becomes_nnunets_and_is_no_part_of_the_tumour(
+    cohort, convert, tmp_path: Path, read_array, value: int
+) -> None:
+    """The tumour is 12 voxels; the ignored ones lie outside the breast box, which only the tumour must not."""
+    sound = read_array(cohort.label(CASE))
+    cohort.change_image(cohort.label(CASE), set_label({(0, 0, 0): value, (0, 0, 1): value}))
+    assert convert().findings[0].kind == findings.LABEL_VALUES
+    result = convert(ignore_label=value)
+    assert result.converted and result.findings == ()
+    assert result.tumor_volume_mm3 == pytest.approx(12 * VOXEL)
+    output = tmp_path / "out" / "labelsTr" / "DUKE_002.nii.gz"
+    assert output.is_symlink() is (value == 2)
+    sound[0, 0, :2] = 2
+    assert np.array_equal(read_array(output), sound)
+    cropped = convert(RecipeSettings(crop_margin_mm=0.0), ignore_label=value)
+    assert cropped.converted and read_array(output).sum() == 12
+
+
 def test_headers_alone_do_not_find_nan_but_labels_are_still_read(cohort, convert) -> None:
     FAULTS["phase with NaN"][0](cohort)
     assert convert(check="headers").converted

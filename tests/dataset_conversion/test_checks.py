@@ -199,6 +199,17 @@ def test_an_empty_label_is_one_of_a_healthy_patient_where_asked() -> None:
         check_label(np.array([[[0, 2]]]), allow_empty=True)
 
 
+def test_the_ignore_label_is_one_value_more_and_no_part_of_the_tumour() -> None:
+    assert check_label(np.array([[[0, 1, 255, 255, 1]]]), ignore_label=255) == 2
+    for values, kind in (([0, 1, 2, 255], findings.LABEL_VALUES), ([0, 255], findings.EMPTY_LABEL)):
+        with pytest.raises(CaseProblem) as caught:
+            check_label(np.array([[values]]), ignore_label=255)
+        assert caught.value.finding.kind == kind
+    assert check_label(np.array([[[0, 255]]]), ignore_label=255, allow_empty=True) == 0
+    with pytest.raises(CaseProblem, match="nobody annotated"):
+        check_label(np.array([[[255, 255]]]), ignore_label=255, allow_empty=True)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
 def test_a_sound_label_of_any_dtype_is_counted(dtype: type) -> None:
     assert check_label(np.array([[[0, 1, 1, 0]]], dtype=dtype)) == 2

@@ -98,11 +98,15 @@ def test_dataset_json_is_nnunets_and_names_no_case(convert, raw: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nnunet_finds_nothing_wrong(convert, raw: Path) -> None:
+def test_nnunet_finds_nothing_wrong(cohort, convert, raw: Path) -> None:
     from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
-    convert(settings=CROPPED)
+    cohort.change_image(cohort.label(TRAINING[0]), lambda image: image.SetPixel(3, 2, 0, 255))
+    done = convert(settings=CROPPED, ignore_label=255)
+    assert done.n_skipped == 0 and json.loads((raw / "dataset.json").read_text())["labels"]["ignore"] == 2
     verify_dataset_integrity(str(raw), num_processes=1)
+    with pytest.raises(UserError, match="with ignore label 255 and not None"):
+        convert(settings=CROPPED)
 
 
 @pytest.mark.parametrize("settings", [RecipeSettings(phases=(0, "last")), CROPPED], ids=["phases", "cropped"])

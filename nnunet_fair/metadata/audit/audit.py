@@ -12,10 +12,18 @@ import pandas as pd
 
 from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
+from nnunet_fair.masks.label_classes import declared_classes
 from nnunet_fair.metadata.audit.association import association_table, same_attributes
 from nnunet_fair.metadata.audit.case_files import measure_labels, same_images
-from nnunet_fair.metadata.audit.detectable_gap import check_deviation, detectable_gaps
-from nnunet_fair.metadata.audit.group_tables import missingness, pair_counts, size_table
+from nnunet_fair.metadata.audit.detectable_gap import check_deviation
+from nnunet_fair.metadata.audit.gap_tables import gaps_of_classes, gaps_of_patients, patients_of_groups
+from nnunet_fair.metadata.audit.group_tables import (
+    class_table,
+    missingness,
+    pair_counts,
+    size_table,
+    triple_counts,
+)
 from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.cells import as_number, text_value
 from nnunet_fair.metadata.coverage import attribute_counts, sparse_attributes
@@ -65,14 +73,18 @@ class Audit:
         n_test: its test cases.
         n_patients: their patients, or None where they are not known.
         notes: what a reader must know first.
-        groups: attribute, group (NaN for the missing ones), n (cases), share, patients.
-        pairs: attribute, group, other, other_group, n: cases of both groups, for every pair of attributes.
+        groups: attribute, group (NaN for the missing ones), n (cases), share, patients, patients_labelled (those with
+            something labelled in a case, or a case whose label is not known).
+        pairs: attribute, group, other, other_group, n, patients: of both groups, for every pair of attributes.
+        triples: see ``triple_counts``.
         missingness: attribute, group, other, n, n_missing, share: how often ``other`` is missing in the group.
         sizes: attribute, group, n, n_empty, and median and quartiles of label volume and voxel size.
+        classes: see ``class_table``; empty where the dataset has one class.
         association: see ``association_table``.
         scanners: the attributes taken as scanners.
         folds: see ``fold_balance``; None without folds.
-        gaps: see ``detectable_gaps``.
+        gaps: see ``detectable_gaps``; of the patients with something labelled, as only these have a DSC.
+        class_gaps: the same of each class, in the column ``class``, of the patients with that class.
         sd: the standard deviation of the DSC behind the gaps.
         sd_source: where it comes from.
         duplicates: IDs of cases with the same image.
@@ -86,12 +98,15 @@ class Audit:
     notes: tuple[str, ...]
     groups: pd.DataFrame
     pairs: pd.DataFrame
+    triples: pd.DataFrame
     missingness: pd.DataFrame
     sizes: pd.DataFrame
+    classes: pd.DataFrame
     association: pd.DataFrame
     scanners: tuple[str, ...]
     folds: pd.DataFrame | None
     gaps: pd.DataFrame
+    class_gaps: pd.DataFrame
     sd: float
     sd_source: str
     duplicates: tuple[tuple[str, ...], ...]
@@ -119,23 +134,28 @@ def audit_dataset(dataset: str | int, options: AuditOptions) -> Audit:
     patients, notes = _patients(case_ids, options)
     sd, sd_source = _standard_deviation(options)
     counts = attribute_counts(groups)
-    counts["patients"] = [_n_patients(groups, patients, row.attribute, row.group) for row in counts.itertuples()]
-    measured, problems = measure_labels(case_ids, cases.labels, cases.ignore_label)
+    counts["patients"] = patients_of_groups(counts, groups, patients)
+    classes = _classes(cases, name)
+    measured, volumes, problems = measure_labels(case_ids, cases.labels, cases.ignore_label, classes)
+    labelled = measured["label_volume_mm3"] != 0
+    counts["patients_labelled"] = patients_of_groups(counts, groups[labelled], patients)
     folds, fold_notes = _folds(name)
     association = association_table(groups)
     duplicates = same_images(raw_folder(name) / part for part in ("imagesTr", "imagesTs")) if _has_raw(name) else []
     split = _split_patients(patients, cases, folds)
-    known = counts.dropna(subset="group").rename(columns={"n": "cases", "patients": "n"})
     notes += [f"the label {problem}" for problem in problems.values()]
     notes += [
         f"{attribute} is known for only {n} of {len(groups)} cases; its groups say little"
         for attribute, n in sparse_attributes(groups).items()
     ]
     notes += [*same_attributes(association), *fold_notes]
+    n_empty = int((~labelled).sum())
+    if n_empty:
+        notes.append(f"{_counted(n_empty, 'case')} nothing labelled and so no DSC: the smallest gaps are of the others")
     if duplicates:
-        notes.append(f"{len(duplicates)} images occur under several case IDs, see duplicates")
+        notes.append(f"{_counted(len(duplicates), 'image')} several case IDs, see duplicates")
     if split:
-        notes.append(f"{len(split)} patients have cases on both sides of a split: scores there are too good")
+        notes.append(f"{_counted(len(split), 'patient')} cases on both sides of a split: scores there are too good")
     return Audit(
         dataset=name,
         n_training=len(cases.training),
@@ -143,13 +163,16 @@ def audit_dataset(dataset: str | int, options: AuditOptions) -> Audit:
         n_patients=None if options.table is None else int(patients.nunique()),
         notes=tuple(notes),
         groups=counts,
-        pairs=pair_counts(groups),
+        pairs=pair_counts(groups, patients),
+        triples=triple_counts(groups, patients),
         missingness=missingness(groups),
         sizes=size_table(groups, measured),
+        classes=class_table(groups, volumes),
         association=association,
         scanners=_scanners(groups, options),
         folds=None if folds is None else _balance(groups, folds),
-        gaps=detectable_gaps(known[["attribute", "group", "n"]], sd, min_group=options.min_group),
+        gaps=gaps_of_patients(counts, groups[labelled], patients, sd, options.min_group),
+        class_gaps=gaps_of_classes(counts, groups, volumes, patients, sd, options.min_group),
         sd=sd,
         sd_source=sd_source,
         duplicates=tuple(duplicates),
@@ -183,9 +206,16 @@ def _patients(case_ids: list[str], options: AuditOptions) -> tuple[pd.Series, li
     return named.where(named.notna(), itself), [*table.notes_on([column]), *match.notes]
 
 
-def _n_patients(groups: pd.DataFrame, patients: pd.Series, attribute: str, group: object) -> int:
-    values = groups[attribute]
-    return int(patients[values.isna() if pd.isna(group) else values == group].nunique())
+def _counted(n: int, what: str) -> str:
+    return f"1 {what} has" if n == 1 else f"{n} {what}s have"
+
+
+def _classes(cases: DatasetCases, name: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Name and labels of the classes; none where there is one only."""
+    if not cases.declared_labels:
+        return ()
+    found = declared_classes({"labels": cases.declared_labels}, f"dataset.json of {name}").classes
+    return found if len(found) > 1 else ()
 
 
 def _standard_deviation(options: AuditOptions) -> tuple[float, str]:

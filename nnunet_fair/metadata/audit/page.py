@@ -17,6 +17,8 @@ from nnunet_fair.metadata.audit.group_tables import MISSING
 from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.outputs import begins_with, is_page, refuse_foreign, refuse_inputs
 
+MIN_PATIENTS = 5
+_SHOWN = 3
 PAGE, TABLE = "audit.html", "audit.csv"
 TABLE_COLUMNS = ("section", "attribute", "group", "other", "other_group", "measure", "value")
 
@@ -50,13 +52,24 @@ def write_audit(audit: Audit, output: Path, inputs: Iterable[Path | None] = ()) 
 def audit_table(audit: Audit) -> pd.DataFrame:
     """Every number of the audit, one a row: section, attribute, group, other, other_group, measure, value."""
     sections = [
-        _long("groups", audit.groups.assign(group=audit.groups["group"].fillna(MISSING)), ("n", "share", "patients")),
+        _long(
+            "groups",
+            audit.groups.assign(group=audit.groups["group"].fillna(MISSING)),
+            ("n", "share", "patients", "patients_labelled"),
+        ),
         _long("intersections", audit.pairs, ("n",)),
+        _long("patients of intersections", audit.pairs, ("patients",)),
+        _long("intersections of three", audit.triples, ("n", "patients")),
         _long("missing", audit.missingness, ("n", "n_missing", "share")),
         _long("sizes", audit.sizes, tuple(audit.sizes.columns.drop(["attribute", "group"]))),
         _long("association", audit.association, ("n", "v", "v_corrected")),
         _long("smallest gaps", audit.gaps, ("gap_largest", "gap_smallest", "gap_one_to_others")),
     ]
+    if not audit.classes.empty:
+        measures = tuple(audit.classes.columns.drop(["attribute", "group", "class"]))
+        sections.append(_long("classes", audit.classes.rename(columns={"class": "other"}), measures))
+        gaps = audit.class_gaps.rename(columns={"class": "other"})
+        sections.append(_long("smallest gaps", gaps, ("gap_largest", "gap_smallest", "gap_one_to_others")))
     if audit.folds is not None:
         sections.append(_long("folds", audit.folds.reset_index(), tuple(audit.folds.columns)))
     return pd.concat(sections, ignore_index=True)[list(TABLE_COLUMNS)]
@@ -76,8 +89,10 @@ def audit_page(audit: Audit) -> str:
         audit=audit,
         version=__version__,
         crosstabs=_crosstabs(audit),
+        triples=_triples(audit.triples),
         matrix=_matrix(audit.association),
         missing=MISSING,
+        min_patients=MIN_PATIENTS,
     )
 
 
@@ -95,11 +110,24 @@ def _crosstabs(audit: Audit) -> list[dict[str, Any]]:
         if second in audit.scanners and first not in audit.scanners:
             names = {"attribute": "other", "group": "other_group", "other": "attribute", "other_group": "group"}
             first, second, rows = second, first, rows.rename(columns=names)
-        counts = rows.pivot(index="group", columns="other_group", values="n")
+        counts = rows.pivot(index="group", columns="other_group", values="patients")
         counts = counts.loc[ordered_groups(counts.index), ordered_groups(counts.columns)]
         is_scanner = first in audit.scanners or second in audit.scanners
         tables.append({"first": first, "second": second, "counts": counts, "is_scanner": is_scanner})
     return sorted(tables, key=lambda table: not table["is_scanner"])
+
+
+def _triples(triples: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of each three attributes how many intersections occur, how many of them are small, and the smallest ones."""
+    return [
+        {
+            "attribute": attribute,
+            "n": len(rows),
+            "n_small": int((rows["patients"] < MIN_PATIENTS).sum()),
+            "smallest": [f"{row.group} ({row.patients})" for row in rows[::-1][:_SHOWN].itertuples()],
+        }
+        for attribute, rows in triples.groupby("attribute", sort=False)
+    ]
 
 
 def _matrix(association: pd.DataFrame) -> dict[tuple[str, str], float]:
