@@ -50,9 +50,9 @@ def formats() -> list[Format]:
     from nnunet_fair.evaluation.crossval import _splits
     from nnunet_fair.evaluation.metrics.parts import read_case_rows
     from nnunet_fair.masks.breast_boxes import BOXES_FILE, read_boxes
+    from nnunet_fair.masks.label_set import read_label_set
     from nnunet_fair.metadata.case_table import read_case_table
     from nnunet_fair.metadata.fair_cases import FAIR_CASES, read_fair_cases
-    from nnunet_fair.postprocessing.probabilities import read_label_set
     from nnunet_fair.postprocessing.settings import (
         SETTINGS_FILE,
         PostprocessingSettings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from nnunet_fair.commands.evaluation_arguments import (
 )
 from nnunet_fair.commands.table_arguments import add_table_arguments
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.reports.options import ReportOptions
 
 if TYPE_CHECKING:
@@ -45,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE",
         help="case metadata: fair_cases.csv or a raw table (.csv, .tsv, .xlsx, .json)",
     )
+    files.add_argument(
+        "-prob",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the saved probabilities, CASE.npz of nnUNetv2_predict --save_probabilities, to measure their "
+        "calibration (default: those beside the predictions)",
+    )
+    files.add_argument("--no-calibration", action="store_true", help="leave the probabilities beside the predictions")
     files.add_argument("-o", type=Path, metavar="OUT", help="folder to write to")
     files.add_argument(
         "--dataset-json",
@@ -72,6 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts.add_argument("--merge", action="store_true", help="put the scored parts of OUT together and report")
     add_table_arguments(parser)
     add_scoring_arguments(parser)
+    parser.add_argument(
+        "--calibration-margin",
+        type=float,
+        default=ScoringOptions.margin_mm,
+        metavar="MM",
+        help="calibration is measured so far around the masks (default: %(default)g mm)",
+    )
     add_analysis_arguments(parser)
     report = parser.add_argument_group("report")
     report.add_argument("--title", help="title of the report")
@@ -96,13 +113,16 @@ def run(args: argparse.Namespace) -> int:
         0, or 1 where a case could not be scored, has no prediction or no row and that was not accepted.
     """
     check_ranges(args)
+    if args.no_calibration and args.prob:
+        raise UserError("-prob measures the calibration that --no-calibration leaves out; give one of them")
     if args.task == "pcr":
         return run_pcr(args)
     from nnunet_fair.evaluation.evaluate import evaluate
     from nnunet_fair.evaluation.metrics.parts import PARTS, merge_parts, score_part
 
     pairing = crossval_cases(args) if args.crossval else paired_cases(args)
-    scoring = scoring_options(args, dataset_json(args))
+    declared = dataset_json(args)
+    pairing, scoring = with_saved_probabilities(args, pairing, scoring_options(args, declared), declared)
     if (args.num_parts is None) != (args.part_id is None):
         raise UserError("-num_parts and -part_id belong together; to put scored parts together give --merge alone")
     if args.num_parts is not None:
@@ -143,6 +163,33 @@ def dataset_json(args: argparse.Namespace) -> Path | None:
 
         return find_dataset_json([find_model(args.d, args.tr, args.p, args.c), raw_folder(args.d)])
     return find_dataset_json([args.pred, args.ref.parent])
+
+
+def with_saved_probabilities(
+    args: argparse.Namespace, pairing: Pairing, scoring: ScoringOptions, declared: Path | None
+) -> tuple[Pairing, ScoringOptions]:
+    """The cases with their saved probabilities, and the options to measure them; unchanged where there are none.
+
+    Args:
+        args: the arguments.
+        pairing: the cases.
+        scoring: how they are scored.
+        declared: the ``dataset.json`` that declares the classes.
+    """
+    from nnunet_fair.evaluation.metrics.case_probabilities import with_probabilities
+    from nnunet_fair.masks.label_set import label_set_of
+
+    if args.no_calibration:
+        return pairing, scoring
+    if not 0 <= args.calibration_margin < float("inf"):
+        raise UserError(f"--calibration-margin takes mm of 0 or more, found {args.calibration_margin:g}")
+    found = with_probabilities(pairing, args.prob)
+    n = sum(pair.probabilities is not None for pair in found.pairs)
+    if not n:
+        return pairing, scoring
+    print(f"{n} of {len(found.pairs)} cases have saved probabilities: their calibration is measured")
+    label_set = None if declared is None else label_set_of(declared)
+    return found, replace(scoring, calibrate=True, margin_mm=args.calibration_margin, label_set=label_set)
 
 
 def paired_cases(args: argparse.Namespace) -> Pairing:

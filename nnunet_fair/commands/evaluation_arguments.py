@@ -24,6 +24,7 @@ N_PROCESSES = 2
 OPTIONS = {
     "references": "-ref",
     "predictions": "-pred",
+    "probabilities": "-prob",
     "table": "-m",
     "output": "-o",
     "dataset": "-d",

@@ -10,11 +10,14 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases, publishable_tables, rounded, without_combinations
+from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_PROBLEM
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, score_cases
 from nnunet_fair.evaluation.outputs import (
+    CALIBRATION,
     CASES,
     FALSE_POSITIVES,
+    RELIABILITY,
     REPORT,
     SCORES,
     SUBGROUPS,
@@ -42,6 +45,8 @@ from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
+OUTPUTS = (CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, CALIBRATION, RELIABILITY, REPORT)
+
 
 def evaluate(
     pairing: Pairing,
@@ -55,6 +60,8 @@ def evaluate(
     cases: pd.DataFrame | None = None,
 ) -> Analysis:
     """Score, analyse and write ``cases.csv``, ``scores.json``, ``subgroups.csv`` and ``report.html``.
+
+    And ``calibration.csv`` and ``reliability.csv``, where probabilities are measured.
 
     Args:
         pairing: the cases.
@@ -78,10 +85,9 @@ def evaluate(
     # The records of a training name subgroups of any size.
     training = read_training_records(report.model) if report.model and not report.anonymise else None
     images = report.overlays.images
-    folders = {path.parent for pair in pairing.pairs for path in (pair.reference, pair.prediction) if path is not None}
-    with output_folder(
-        output, (CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, REPORT), (table.path, report.model, images, *folders)
-    ):
+    files = {path for pair in pairing.pairs for path in (pair.reference, pair.prediction, pair.probabilities) if path}
+    folders = {path.parent for path in files}
+    with output_folder(output, OUTPUTS, (table.path, report.model, images, *folders)):
         if cases is None:
             cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
         cases = with_folds(cases, pairing.pairs)
@@ -113,13 +119,15 @@ def evaluate(
         )
         # A row with a case's groups describes a patient, under whatever name.
         rows = {
-            name: table.rename_axis("case_id").reset_index() if report.anonymise else cases_with_groups(table, groups)
+            name: cases_without_groups(table) if report.anonymise else cases_with_groups(table, groups)
             for name, table in (tables or {"": cases}).items()
         }
         written_tables = (
             (rows, CASES),
             ({name: found.subgroups for name, found in analyses.items()}, SUBGROUPS),
             ({name: found.false_positives for name, found in (classes or analyses).items()}, FALSE_POSITIVES),
+            ({name: found.calibration for name, found in (classes or analyses).items()}, CALIBRATION),
+            ({name: found.reliability for name, found in (classes or analyses).items()}, RELIABILITY),
         )
         for by_class, name in written_tables:
             write_optional_table(stacked(by_class) if tables else by_class[""], output / name)
@@ -156,8 +164,15 @@ def with_folds(cases: pd.DataFrame, pairs: Sequence[CasePair]) -> pd.DataFrame:
     return cases.assign(fold=cases.index.map(folds)) if folds else cases
 
 
+def cases_without_groups(cases: pd.DataFrame) -> pd.DataFrame:
+    """``cases.csv`` of an anonymised evaluation: the metrics alone, and no sentence that names a file."""
+    without = cases.drop(columns=[*BIN_COLUMNS, CALIBRATION_PROBLEM], errors="ignore")
+    return without.rename_axis("case_id").reset_index()
+
+
 def cases_with_groups(cases: pd.DataFrame, groups: CaseGroups) -> pd.DataFrame:
     """``cases.csv``: the metrics and, behind them, the groups of each case."""
+    cases = cases.drop(columns=list(BIN_COLUMNS), errors="ignore")
     attributes = groups.frame.reindex(cases.index)
     taken = {name: f"group_{name}" for name in attributes.columns if name in cases.columns or name == "case_id"}
     return cases.join(attributes.rename(columns=taken)).rename_axis("case_id").reset_index()

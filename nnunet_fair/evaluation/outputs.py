@@ -15,11 +15,14 @@ from nnunet_fair.outputs import begins_with, is_page, is_record, refuse_foreign,
 
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
 FALSE_POSITIVES = "false_positives.csv"
+CALIBRATION, RELIABILITY = "calibration.csv", "reliability.csv"
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 _BEGINNINGS = {
     CASES: ("case_id,dsc", "class,case_id,dsc", "case_id,pcr,prediction"),
     SUBGROUPS: ("subgroup,attributes,", "class,subgroup,attributes,", "variable,group,n,"),
     FALSE_POSITIVES: ("subgroup,attributes,", "class,subgroup,attributes,"),
+    CALIBRATION: ("subgroup,attributes,", "class,subgroup,attributes,"),
+    RELIABILITY: ("subgroup,attributes,", "class,subgroup,attributes,"),
     LEVELLING: ("variable,", "attribute,", "class,variable,"),
 }
 _KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}

@@ -19,12 +19,14 @@ class CasePair:
         reference: the reference label image.
         prediction: the predicted label image; None where there is none.
         fold: the cross-validation fold that predicted it; None outside cross-validation.
+        probabilities: the file of its saved probabilities; None where there is none, or none was looked for.
     """
 
     case_id: str
     reference: Path
     prediction: Path | None
     fold: int | None = None
+    probabilities: Path | None = None
 
 
 @dataclass(frozen=True)

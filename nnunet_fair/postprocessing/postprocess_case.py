@@ -8,10 +8,11 @@ from pathlib import Path
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.masks.boxes import Box, fit_box
+from nnunet_fair.masks.label_set import LabelSet
+from nnunet_fair.masks.probabilities import Probabilities, read_probabilities
 from nnunet_fair.masks.reading import Mask, read_mask
 from nnunet_fair.masks.writing import apply_patches, copy_mask, write_mask
 from nnunet_fair.postprocessing.postprocess_mask import Change, postprocess_mask
-from nnunet_fair.postprocessing.probabilities import LabelSet, Probabilities, read_probabilities
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 from nnunet_fair.postprocessing.uncrop import Crop, check_crop, paste_back
 

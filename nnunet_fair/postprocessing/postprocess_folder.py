@@ -17,11 +17,11 @@ from nnunet_fair.files import replace_folder, staging_folder, write_csv, write_j
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.breast_boxes import Boxes
 from nnunet_fair.masks.endings import FILE_ENDINGS, case_id_of, list_masks
+from nnunet_fair.masks.label_set import LabelSet, read_label_set
 from nnunet_fair.masks.writing import spacing_file
 from nnunet_fair.outputs import is_record, refuse_foreign, refuse_inputs
 from nnunet_fair.postprocessing.postprocess_case import CaseOutcome, CaseTask, run_case
 from nnunet_fair.postprocessing.postprocess_mask import Change
-from nnunet_fair.postprocessing.probabilities import LabelSet, read_label_set
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, PostprocessingSettings, settings_to_dict
 from nnunet_fair.postprocessing.uncrop import Crop
 from nnunet_fair.processes import worker_pool

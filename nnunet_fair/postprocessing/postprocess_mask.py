@@ -9,9 +9,9 @@ import numpy as np
 
 from nnunet_fair.masks.boxes import Box, as_slices
 from nnunet_fair.masks.components import Piece, filter_components, foreground_windows, voxels_for_volume
+from nnunet_fair.masks.probabilities import Probabilities
 from nnunet_fair.masks.writing import Patch, apply_patches
 from nnunet_fair.postprocessing.empty_masks import lower_threshold
-from nnunet_fair.postprocessing.probabilities import Probabilities
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 
 

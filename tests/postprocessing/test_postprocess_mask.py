@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.masks.label_set import LabelSet, label_set_from_dataset
+from nnunet_fair.masks.probabilities import Probabilities
 from nnunet_fair.masks.writing import apply_patches
 from nnunet_fair.postprocessing.postprocess_mask import postprocess_mask as patches_of
-from nnunet_fair.postprocessing.probabilities import LabelSet, Probabilities, label_set_from_dataset
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 
 

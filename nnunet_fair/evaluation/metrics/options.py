@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.masks.label_classes import LabelClasses
+from nnunet_fair.masks.label_set import LabelSet
 
 SURFACE_TOLERANCE_MM = 2.0
+CALIBRATION_MARGIN_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class ScoringOptions:
         resample: resample predictions of another grid instead of refusing them.
         classes: name and labels of each class to score by itself; None for one foreground, as ``labels`` says.
         ignore: label of the reference's voxels that count in no metric, where there are classes.
+        calibrate: measure the calibration of the saved probabilities too.
+        margin_mm: how far around the masks calibration is measured, in mm.
+        label_set: what the probabilities' channels are; None takes channel k as label k.
     """
 
     labels: tuple[int, ...] | None = None
@@ -29,6 +34,9 @@ class ScoringOptions:
     resample: bool = False
     classes: tuple[tuple[str, tuple[int, ...]], ...] | None = None
     ignore: int | None = None
+    calibrate: bool = False
+    margin_mm: float = CALIBRATION_MARGIN_MM
+    label_set: LabelSet | None = None
 
     @property
     def foreground(self) -> tuple[int, ...] | None:

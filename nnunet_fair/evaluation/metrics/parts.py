@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_METRICS, CALIBRATION_PROBLEM
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS, score_cases
 from nnunet_fair.files import plain, with_formula, write_csv, write_json
@@ -123,7 +124,7 @@ def read_case_rows(path: Path) -> pd.DataFrame:
     )
     if twice.any():
         raise UserError(f"{path}: case {frame.index[twice][0]!r} occurs more than once")
-    for name in [name for name in METRICS if name in frame.columns]:
+    for name in [name for name in (*METRICS, *CALIBRATION_METRICS, *BIN_COLUMNS) if name in frame.columns]:
         # Python's float reads back what was written to the last bit; the reader's own parser does so in some versions.
         try:
             frame[name] = frame[name].map(float, na_action="ignore").astype(float)
@@ -131,19 +132,22 @@ def read_case_rows(path: Path) -> pd.DataFrame:
             raise UserError(f"{path}: a value of column {name!r} is no number ({error}); {again}") from error
         if name.startswith("lesions_") and np.isfinite(frame[name]).all():
             frame[name] = frame[name].astype(int)
+    if CALIBRATION_PROBLEM in frame.columns:
+        reasons = frame[CALIBRATION_PROBLEM].astype(object)
+        frame[CALIBRATION_PROBLEM] = reasons.where(reasons.notna(), "")
     problem = frame["problem"].astype(object) if "problem" in frame else pd.Series("", index=frame.index, dtype=object)
     return frame.assign(problem=problem.where(problem.notna(), ""))
 
 
 def scored_files(pairs: Sequence[CasePair]) -> dict[str, list[object]]:
-    """What tells whether a case was scored from the same files: name, size and time of change of both masks.
+    """What tells whether a case was scored from the same files: name, size and time of change of each.
 
     Args:
         pairs: the cases.
     """
     found: dict[str, list[object]] = {}
     for pair in pairs:
-        files = [path for path in (pair.reference, pair.prediction) if path is not None]
+        files = [path for path in (pair.reference, pair.prediction, pair.probabilities) if path]
         states = [(path.name, path.stat() if path.exists() else path.lstat()) for path in files]
         found[pair.case_id] = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
     return found

@@ -11,7 +11,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_METRICS, CALIBRATION_PROBLEM
 from nnunet_fair.evaluation.metrics.case_metrics import CaseMetrics, case_metrics
+from nnunet_fair.evaluation.metrics.case_probabilities import calibration_rows
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_arrays import CLASS, score_class_arrays
 from nnunet_fair.masks.paired_masks import read_labels, read_masks
@@ -23,6 +25,7 @@ SCORED = "scored"
 MISSING_PREDICTION = "missing prediction"
 NOT_SCORED = "not scored"
 
+CALIBRATION_COLUMNS = (*CALIBRATION_METRICS, CALIBRATION_PROBLEM, *BIN_COLUMNS)
 METRICS = tuple(field.name for field in fields(CaseMetrics))
 CASE_COLUMNS = ("case_id", *METRICS, "status", "problem")
 
@@ -89,7 +92,7 @@ def score_cases(
     Raises:
         UserError: a process was killed, as the system does when memory runs out.
     """
-    score = functools.partial(score_case, options=options)
+    score = functools.partial(score_and_calibrate_case, options=options)
     bar = functools.partial(tqdm, total=len(pairs), desc="scoring", unit="case", disable=not progress)
     if n_processes <= 1 or len(pairs) < 2:
         rows = [score(pair) for pair in bar(pairs)]
@@ -105,9 +108,31 @@ def score_cases(
     columns = list(CASE_COLUMNS)
     if options.classes is not None:
         columns.insert(1, CLASS)
+    if options.calibrate:
+        columns += CALIBRATION_COLUMNS
     frame = pd.DataFrame([row for of_case in rows for row in of_case], columns=columns).set_index("case_id")
     frame["problem"] = frame["problem"].astype(object).where(frame["problem"].notna(), "")
+    if options.calibrate:
+        reasons = frame[CALIBRATION_PROBLEM].astype(object)
+        frame[CALIBRATION_PROBLEM] = reasons.where(reasons.notna(), "")
     return frame
+
+
+def score_and_calibrate_case(pair: CasePair, options: ScoringOptions) -> list[dict[str, object]]:
+    """Score one case and, where that is wanted, measure the calibration of its probabilities.
+
+    Args:
+        pair: the files.
+        options: how to score.
+
+    Returns:
+        The rows of :func:`score_case`, with ``CALIBRATION_COLUMNS``.
+    """
+    rows = score_case(pair, options)
+    if not options.calibrate or rows[0]["status"] == NOT_SCORED:
+        return rows
+    classes = [labels for _, labels in options.classes] if options.classes else [options.labels or (1,)]
+    return [row | found for row, found in zip(rows, calibration_rows(pair, classes, options), strict=True)]
 
 
 def _one_thread() -> None:

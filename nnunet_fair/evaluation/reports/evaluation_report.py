@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.evaluation.reports import figures
+from nnunet_fair.evaluation.reports.calibration_section import calibration_sections
 from nnunet_fair.evaluation.reports.class_heatmaps import heatmaps_of_classes
 from nnunet_fair.evaluation.reports.explorer import evaluation_explorer
 from nnunet_fair.evaluation.reports.numbers import number
@@ -71,6 +72,12 @@ def evaluation_report(
             "worst_of_classes": worst_group_of_all_classes(analysis.classes) if analysis.classes else None,
             "training_figures": training_figures(training) if training else [],
             "settings": settings,
+            "calibration": calibration_sections(
+                {
+                    name: (found.calibration, found.reliability)
+                    for name, found in (analysis.classes or {"": analysis}).items()
+                }
+            ),
             "problems": problems,
             "explorer": evaluation_explorer(analysis, with_cases=with_cases),
         },

@@ -11,6 +11,11 @@ import pandas as pd
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.score_cases import MISSING_PREDICTION, NOT_SCORED
 from nnunet_fair.evaluation.scores.beyond_means import beyond_means, size_table
+from nnunet_fair.evaluation.scores.calibration_table import (
+    calibration_table,
+    calibration_warnings,
+    reliability_table,
+)
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.challenge_score import (
     SegmentationScore,
@@ -50,6 +55,8 @@ class Analysis:
         n_empty: cases with an empty reference.
         options: how it was computed.
         warnings: what a reader must know before the numbers.
+        calibration: calibration by subgroup; empty where no probabilities were measured.
+        reliability: what was said and what was true by bin of probability, for the whole cohort and every group.
         classes: the analysis of each class, where there are several; everything else is then that of their mean.
     """
 
@@ -66,6 +73,8 @@ class Analysis:
     n_empty: int
     options: AnalysisOptions
     warnings: tuple[str, ...]
+    calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
     classes: dict[str, Analysis] = field(default_factory=dict)
 
     @property
@@ -114,7 +123,9 @@ def analyse(
         ),
         n_empty=n_empty,
         options=options,
-        warnings=(*sentences, *_warnings(cases, groups, score, cohort)),
+        warnings=(*sentences, *_warnings(cases, groups, score, cohort), *calibration_warnings(cases)),
+        calibration=calibration_table(present),
+        reliability=reliability_table(present),
     )
 
 
@@ -197,6 +208,7 @@ def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
         "lambda_curve": {str(value): ranking_score(score.performance, score.fairness, value) for value in LAMBDAS},
         "beyond_means": analysis.beyond.to_dict(orient="records"),
         "false_positives": analysis.false_positives.to_dict(orient="records"),
+        **({"calibration": analysis.calibration.to_dict(orient="records")} if len(analysis.calibration) else {}),
         "gaps_by_tumour_size": analysis.sizes.to_dict(orient="records"),
         "warnings": list(analysis.warnings),
         **more,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_METRICS
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS
 from nnunet_fair.evaluation.scores.analysis import Analysis, analyse
@@ -40,6 +41,7 @@ def mean_of_classes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Overlaps and distances are averaged over the classes that the case's reference holds, as an absent class has none;
     over all where it holds none. Volumes and lesions are those of all classes together (of regions that share labels,
     each counts).
+    Calibration is of a class and has no mean.
 
     Args:
         tables: the table of each class, all with the same cases in the same order.
@@ -50,7 +52,7 @@ def mean_of_classes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     frames = list(tables.values())
     present = np.stack([has_structure(frame) for frame in frames])
     counts = np.where(present.any(axis=0), present, True)
-    mean = frames[0].copy()
+    mean = frames[0].drop(columns=[*CALIBRATION_METRICS, *BIN_COLUMNS], errors="ignore")
     for name in (name for name in METRICS if all(name in frame.columns for frame in frames)):
         values = np.stack([frame[name].to_numpy(dtype=float) for frame in frames])
         if name in AVERAGED:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_fair.masks.label_set import label_set_from_dataset
+from nnunet_fair.masks.probabilities import read_probabilities
 from nnunet_fair.masks.reading import read_mask
 from nnunet_fair.postprocessing.postprocess_folder import postprocess_folder
-from nnunet_fair.postprocessing.probabilities import label_set_from_dataset, read_probabilities
 from nnunet_fair.postprocessing.settings import PostprocessingSettings
 
 pytestmark = pytest.mark.slow

@@ -7,73 +7,26 @@ RAS first, whose turn is undone here.
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import read_json
 from nnunet_fair.masks.grid import Grid, grid_of, set_grid
+from nnunet_fair.masks.label_set import LabelSet
 from nnunet_fair.masks.readers import turns_to_ras
 from nnunet_fair.masks.reading import Mask, to_itk
 
-
-@dataclass(frozen=True)
-class LabelSet:
-    """The labels of a dataset as far as post-processing needs them.
-
-    Attributes:
-        labels: foreground labels, ascending, without the ignore label.
-        regions: for region-based models one tuple of labels a probability channel, in the channels' order, else None.
-        regions_class_order: for region-based models the label each region writes, in the same order, else None.
-    """
-
-    labels: tuple[int, ...]
-    regions: tuple[tuple[int, ...], ...] | None = None
-    regions_class_order: tuple[int, ...] | None = None
-
-    @property
-    def default_groups(self) -> tuple[tuple[int, ...], ...]:
-        """The groups treated as one mask each when none are named."""
-        # Nested regions make no sense apart: the rim of a lesion without its core is not a component of its own.
-        return ((self.labels),) if self.regions else tuple((label,) for label in self.labels)
-
-
-def read_label_set(folder: str | os.PathLike) -> LabelSet | None:
-    """The labels from the ``dataset.json`` nnU-Net leaves beside its predictions, None where there is none.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    path = Path(folder) / "dataset.json"
-    if not path.is_file():
-        return None
-    try:
-        content = read_json(path)
-        return label_set_from_dataset(content)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise UserError(f"the labels in {path} cannot be read ({error!r})") from error
-
-
-def label_set_from_dataset(dataset: dict[str, Any]) -> LabelSet:
-    """The labels of an nnU-Net ``dataset.json``.
-
-    Args:
-        dataset: its content; ``labels`` maps names to a label or, for region-based models, to a list of labels.
-    """
-    entries = [value for name, value in dataset["labels"].items() if name != "ignore"]
-    groups = [tuple(int(v) for v in value) if isinstance(value, (list, tuple)) else (int(value),) for value in entries]
-    foreground = [group for group in groups if set(group) != {0}]
-    labels = tuple(sorted({label for group in foreground for label in group} - {0}))
-    if all(len(group) == 1 for group in foreground):
-        return LabelSet(labels)
-    return LabelSet(labels, tuple(foreground), tuple(int(label) for label in dataset["regions_class_order"]))
+ARRAY = "probabilities"
+MAX_CHANNELS = 1000
+ROUNDING = 1e-3  # probabilities may exceed 0 and 1 by this: they are resampled, and stored in few digits
 
 
 @dataclass(frozen=True)
@@ -146,25 +99,12 @@ def read_probabilities(path: str | os.PathLike, mask: Mask, label_set: LabelSet 
         label_set: the dataset's labels; None takes channel k as label k.
 
     Raises:
-        UserError: no such file, not readable, or on another grid than the mask.
+        UserError: no such file, not readable, on another grid than the mask, or no probabilities.
     """
     path = Path(path)
-    try:
-        # np.load leaves a file it cannot read open when it opened it itself.
-        with path.open("rb") as file, np.load(file) as content:
-            channels = content["probabilities"]
-    except FileNotFoundError as error:
-        raise UserError(f"no probabilities at {path}; predict with --save_probabilities") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"the probabilities in {path} cannot be read ({error})") from error
+    channels = _read_channels(path, mask, label_set)
     if label_set is None:
         label_set = LabelSet(tuple(range(1, len(channels))))
-    expected = len(label_set.regions) if label_set.regions else len(label_set.labels) + 1
-    if channels.ndim != 4 or len(channels) != expected:
-        raise UserError(
-            f"the probabilities in {path} have shape {list(channels.shape)}; expected {expected} channels (from "
-            "dataset.json) of three axes"
-        )
     if turns_to_ras(path.parent):
         channels = np.stack([_turn_back(channel, mask.grid, path) for channel in channels])
     if channels.shape[1:] != mask.array.shape:
@@ -173,6 +113,50 @@ def read_probabilities(path: str | os.PathLike, mask: Mask, label_set: LabelSet 
             f"{list(mask.array.shape)}; they belong to another prediction"
         )
     return Probabilities(channels, label_set)
+
+
+def _read_channels(path: Path, mask: Mask, label_set: LabelSet | None) -> np.ndarray:
+    """The stored array; what its header says is checked before anything is unpacked, and nothing in it is executed."""
+    try:
+        # np.load leaves a file it cannot read open when it opened it itself.
+        with path.open("rb") as file:
+            with zipfile.ZipFile(file) as archive, archive.open(f"{ARRAY}.npy") as entry:
+                shape, dtype = _array_header(entry)
+            expected = len(shape) and shape[0]
+            if label_set is not None:
+                expected = len(label_set.regions) if label_set.regions else len(label_set.labels) + 1
+            if len(shape) != 4 or shape[0] != expected:
+                raise UserError(
+                    f"the probabilities in {path} have shape {list(shape)}; expected {expected} channels (from "
+                    "dataset.json) of three axes"
+                )
+            if math.prod(shape[1:]) != mask.array.size or shape[0] > MAX_CHANNELS:
+                raise UserError(
+                    f"the probabilities in {path} have {shape[0]} channels of the array shape {list(shape[1:])}, the "
+                    f"mask {list(mask.array.shape)}; they belong to another prediction"
+                )
+            if dtype.kind != "f":
+                raise UserError(f"the probabilities in {path} are of type {dtype}; expected floating-point numbers")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as content:
+                channels = content[ARRAY]
+    except FileNotFoundError as error:
+        raise UserError(f"no probabilities at {path}; predict with --save_probabilities") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"the probabilities in {path} cannot be read ({error})") from error
+    if channels.size and not (channels.min() >= -ROUNDING and channels.max() <= 1 + ROUNDING):  # NaN is neither
+        raise UserError(f"the probabilities in {path} are not between 0 and 1")
+    return channels
+
+
+def _array_header(entry: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of a stored array."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(entry)
+    if version not in readers:
+        raise ValueError(f"version {version} of NumPy's format is not known")
+    shape, _, dtype = readers[version](entry)
+    return shape, dtype
 
 
 def _turn_back(channel: np.ndarray, grid: Grid, path: Path) -> np.ndarray:
