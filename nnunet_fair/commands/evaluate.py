@@ -69,6 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="segmentation",
         help="what is predicted: masks, or pathologic complete response in a table (default: segmentation)",
     )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="with --task pcr: the probability from which on pCR is predicted, where the table has no decisions "
+        "(default: %(default)s)",
+    )
     crossval = parser.add_argument_group("cross-validation (in place of -ref and -pred)")
     crossval.add_argument("--crossval", action="store_true", help="pool the folds' validation predictions of a model")
     crossval.add_argument("-d", metavar="ID", help="dataset number or name")
@@ -223,7 +231,7 @@ def crossval_cases(args: argparse.Namespace) -> Pairing:
 
 
 def run_pcr(args: argparse.Namespace) -> int:
-    """Score a table of pCR predictions."""
+    """Score a table of pCR predictions; 1 where a prediction or a row is missing and that was not accepted."""
     from nnunet_fair.evaluation.evaluate_pcr import evaluate_pcr
     from nnunet_fair.evaluation.reports.numbers import number
 
@@ -234,6 +242,9 @@ def run_pcr(args: argparse.Namespace) -> int:
         args.o,
         analysis=analysis_options(args),
         title=args.title or "Fairness of pCR predictions",
+        missing=args.missing or "empty",
+        threshold=args.threshold,
+        anonymise=args.anonymise,
     )
     score = result.score
     print(
@@ -245,7 +256,7 @@ def run_pcr(args: argparse.Namespace) -> int:
     for sentence in result.warnings:
         print(f"note: {sentence}")
     print(f"wrote cases.csv, scores.json, subgroups.csv and report.html to {args.o}")
-    return 0
+    return exit_status(args, not_scored=(), missing=result.missing, n_without_row=result.n_without_row)
 
 
 def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) -> int:

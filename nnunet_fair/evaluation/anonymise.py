@@ -71,21 +71,24 @@ def anonymise_cases(
     return names, renamed, publishable(dataclasses.replace(groups, frame=frame), scored, present)
 
 
-def publishable(groups: CaseGroups, scored: pd.Index, present: Sequence[np.ndarray]) -> CaseGroups:
+def publishable(
+    groups: CaseGroups, scored: pd.Index, parts: Sequence[np.ndarray], *, may_lack: bool = True
+) -> CaseGroups:
     """The groups of the scored cases with nothing about fewer than five of them.
 
     Args:
         groups: the cases' groups.
         scored: IDs of the cases that have a score.
-        present: whether each of these cases holds the structure, bool arrays of shape (n_scored,), one a class. What is
-            told of all cases less what is told of those that hold it speaks of the others.
+        parts: what divides these cases in what is told, arrays of shape (n_scored,): whether each holds the structure,
+            one array a class, or the outcome. What is told of all less what is told of a part speaks of the others.
+        may_lack: whether a group may have no case of a part, see :func:`publishable_groups`.
 
     Returns:
         The groups; a variable that may not be shown is none of the score's, unless none of them may be shown. Notes on
         how the table was read, which name rows and values, are not among theirs.
     """
-    parts = pd.Series(list(map(str, zip(*map(np.ndarray.tolist, present), strict=True))), index=scored, dtype=object)
-    published = publishable_groups(groups.frame.reindex(scored), parts, may_lack=True)
+    part = pd.Series(list(map(str, zip(*map(np.ndarray.tolist, parts), strict=True))), index=scored, dtype=object)
+    published = publishable_groups(groups.frame.reindex(scored), part, may_lack=may_lack)
     variables = tuple(name for name in groups.variables if name in published.frame) or groups.variables
     # Rows of cases without a score stay (without groups); cases without a row may have been merged into a group.
     frame = published.frame.reindex(groups.frame.index.union(published.frame.dropna(how="all").index))
@@ -115,6 +118,11 @@ def public_notes(notes: Sequence[str]) -> tuple[str, ...]:
         what = "note names" if hidden == 1 else "notes name"
         shown.append(f"{hidden} {what} rows or values of the table and are not shown here.")
     return tuple(shown)
+
+
+def few(n: int) -> str:
+    """A number of cases; which one is not told where it is below five."""
+    return f"{n}" if n >= MIN_CASES or n == 0 else f"fewer than {MIN_CASES}"
 
 
 def rounded(value: Any) -> Any:

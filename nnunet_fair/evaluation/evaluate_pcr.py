@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
+from nnunet_fair.evaluation.anonymise import DIGITS, few, neutral_names, publishable, rounded
 from nnunet_fair.evaluation.outputs import CASES, REPORT, SCORES, SUBGROUPS, output_folder
+from nnunet_fair.evaluation.pcr_cases import THRESHOLD, PcrCases, read_pcr_cases
 from nnunet_fair.evaluation.reports.page import render
+from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, group_memberships
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.pcr_score import PcrScore, PcrStatistics, group_rates, pcr_score
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_csv, write_json, write_text
-from nnunet_fair.metadata.case_table import read_case_table
-from nnunet_fair.metadata.cells import as_number
 from nnunet_fair.subgroups.bootstrap import bootstrap_intervals
-
-TRUTH = "pcr"
-PREDICTION_COLUMNS = ("pcr_pred", "pcr_prediction", "prediction", "pcr_prob", "probability", "pcr")
-THRESHOLD = 0.5
-WORDS = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
+from nnunet_fair.subgroups.disclosure import MIN_CASES
 
 
 @dataclass(frozen=True)
@@ -38,26 +35,41 @@ class PcrEvaluation:
         intervals: its intervals.
         groups: one row a group: variable, group, n, n_pcr, tpr, fpr, balanced_accuracy.
         warnings: what a reader must know before the numbers.
+        missing: cases with an outcome and no prediction.
+        n_without_row: predicted cases without a row, or without an outcome, in the table.
     """
 
     score: PcrScore
     intervals: NamedIntervals
     groups: pd.DataFrame
     warnings: tuple[str, ...]
+    missing: tuple[str, ...]
+    n_without_row: int
 
 
 def evaluate_pcr(
-    predictions: Path, table: TableOptions, output: Path, *, analysis: AnalysisOptions, title: str
+    predictions: Path,
+    table: TableOptions,
+    output: Path,
+    *,
+    analysis: AnalysisOptions,
+    title: str,
+    missing: str = "empty",
+    threshold: float = THRESHOLD,
+    anonymise: bool = False,
 ) -> PcrEvaluation:
     """Score a table of pCR predictions and write ``scores.json``, ``subgroups.csv``, ``cases.csv`` and ``report.html``.
 
     Args:
-        predictions: table with an ID column and a prediction: 0/1, yes/no or a probability, which counts as pCR from
-            0.5 on.
+        predictions: see :func:`nnunet_fair.evaluation.pcr_cases.read_pcr_cases`.
         table: the case metadata, with the outcome in a column ``pcr``.
         output: folder to write to.
         analysis: λ and the bootstrap.
         title: the report's title.
+        missing: what a case without a prediction is: no pCR (``empty``), or left out (``skip``).
+        threshold: from this probability on pCR is predicted, where no decision is given.
+        anonymise: neutral numbers in place of case IDs, and nothing about fewer than five cases, or about fewer than
+            five with or without pCR.
 
     Returns:
         The result.
@@ -65,57 +77,76 @@ def evaluate_pcr(
     Raises:
         UserError: a table lacks a column, holds other values, or the predictions are constant.
     """
-    metadata = table.reading.read(table.path)
-    known = metadata.frame
-    if TRUTH not in known.columns:
-        raise UserError(f"{table.path} has no column {TRUTH!r} with the outcome; it has {', '.join(known.columns)}")
-    truth = _numbers(known[TRUTH], table.path, TRUTH).dropna() >= THRESHOLD
-    if truth.empty:
-        raise UserError(f"{table.path}: column {TRUTH!r} is empty, so there is no outcome to score against")
-    prediction_table = read_case_table(predictions)
-    predicted = prediction_table.frame
-    column = next((name for name in PREDICTION_COLUMNS if name in predicted.columns), None)
-    if column is None:
-        raise UserError(
-            f"{predictions} has no column with predictions ({', '.join(PREDICTION_COLUMNS)}); found "
-            f"{', '.join(predicted.columns)}"
-        )
-    match = match_rows(predicted.index, truth.index)
-    matches = match.rows
-    if not matches:
-        raise UserError(f"{predictions} has no prediction for a case of {table.path} with a known outcome")
-    values = _numbers(predicted[column], predictions, column).reindex([matches.get(case) for case in truth.index])
-    values.index = truth.index
-    understood = [*metadata.column_notes.get(TRUTH, ()), *prediction_table.notes_on([column]), *match.notes]
-    warnings = [f"{note}." for note in understood]
-    if values.isna().any():
-        warnings.append(
-            f"{int(values.isna().sum())} cases have no prediction and count as no pCR, as in the challenge."
-        )
-    if len(known) > len(truth):
-        warnings.append(f"{len(known) - len(truth)} cases of the table have no known outcome and are left out.")
-    prediction = values.fillna(0.0) >= THRESHOLD
-    groups = table.read(truth.index)
-    score = pcr_score(truth, prediction, groups.frame[list(groups.variables)], lambda_=analysis.lambda_)
-    memberships = group_memberships(groups.frame, truth.index, groups.variables)
-    statistics = PcrStatistics(truth.to_numpy(), prediction.to_numpy(), memberships, analysis.lambda_)
-    how = analysis.subgroups
-    intervals = NamedIntervals(
-        statistics.names,
-        bootstrap_intervals(
-            statistics, len(truth), n_resamples=how.n_resamples, confidence=how.confidence, seed=how.seed
-        ),
-    )
-    warnings += [f"{name} has no value for any case and is left out." for name in score.uncomputable]
-    result = PcrEvaluation(
-        score=score,
-        intervals=intervals,
-        groups=pcr_group_table(truth, prediction, memberships),
-        warnings=(*warnings, *groups.notes),
-    )
     with output_folder(output, (CASES, SCORES, SUBGROUPS, REPORT), (predictions, table.path)):
-        _write(result, truth, values, prediction, output, title=title, analysis=analysis)
-    return result
+        cases = read_pcr_cases(predictions, table, missing=missing, threshold=threshold)
+        groups = table.read(cases.truth.index)
+        if anonymise:
+            cases, groups = _anonymised(cases, groups)
+        score = pcr_score(cases.truth, cases.decision, groups.frame[list(groups.variables)], lambda_=analysis.lambda_)
+        memberships = group_memberships(groups.frame, cases.truth.index, groups.variables)
+        result = PcrEvaluation(
+            score=score,
+            intervals=_intervals(cases, memberships, analysis),
+            groups=pcr_group_table(cases.truth, cases.decision, memberships),
+            warnings=_warnings(cases, groups, score, counted=missing == "empty", number=few if anonymise else str),
+            missing=cases.missing,
+            n_without_row=len(cases.unknown),
+        )
+        if anonymise:
+            result = replace(result, groups=result.groups.round(DIGITS))
+        _write(result, cases, output, title=title, analysis=analysis, anonymise=anonymise)
+        return result
+
+
+def _anonymised(cases: PcrCases, groups: CaseGroups) -> tuple[PcrCases, CaseGroups]:
+    """The cases under neutral names, and groups of which nothing about fewer than five with or without pCR follows.
+
+    Raises:
+        UserError: so few have, or have not, pCR at all.
+    """
+    n_pcr, n = int(cases.truth.sum()), len(cases.truth)
+    if min(n_pcr, n - n_pcr) < MIN_CASES:
+        raise UserError(
+            f"fewer than {MIN_CASES} cases have, or have not, pCR: their outcome would be told whatever is left out; "
+            "evaluate them without `anonymise` and keep the result"
+        )
+    names = neutral_names(list(cases.truth.index))
+    renamed = {name: getattr(cases, name).rename(index=names).sort_index() for name in ("truth", "value", "decision")}
+    frame = groups.frame.rename(index=names).sort_index()
+    shown = publishable(
+        replace(groups, frame=frame), renamed["truth"].index, [renamed["truth"].to_numpy()], may_lack=False
+    )
+    missing = tuple(names[case] for case in cases.missing if case in names)
+    return replace(cases, **renamed, missing=missing, notes=()), shown
+
+
+def _intervals(cases: PcrCases, memberships: list[GroupMembership], analysis: AnalysisOptions) -> NamedIntervals:
+    """Bootstrap intervals of the score and of the disparities."""
+    statistics = PcrStatistics(cases.truth.to_numpy(), cases.decision.to_numpy(), memberships, analysis.lambda_)
+    how = analysis.subgroups
+    intervals = bootstrap_intervals(
+        statistics, len(cases.truth), n_resamples=how.n_resamples, confidence=how.confidence, seed=how.seed
+    )
+    return NamedIntervals(statistics.names, intervals)
+
+
+def _warnings(
+    cases: PcrCases, groups: CaseGroups, score: PcrScore, *, counted: bool, number: Callable[[int], str]
+) -> tuple[str, ...]:
+    """What a reader must know before the numbers."""
+    sentences = list(cases.notes)
+    if cases.missing:
+        counts = "count as no pCR, as in the challenge" if counted else "are left out"
+        sentences.append(f"{number(len(cases.missing))} cases have no prediction and {counts}.")
+    if cases.n_without_outcome:
+        sentences.append(
+            f"{number(cases.n_without_outcome)} cases of the table have no known outcome and are left out."
+        )
+    if cases.unknown:
+        n = number(len(cases.unknown))
+        sentences.append(f"{n} predicted cases have no row, or no known outcome, in the table and are left out.")
+    sentences += [f"{name} has no value for any case and is left out." for name in score.uncomputable]
+    return (*sentences, *groups.notes)
 
 
 def pcr_group_table(truth: pd.Series, prediction: pd.Series, memberships: list[GroupMembership]) -> pd.DataFrame:
@@ -148,40 +179,22 @@ def pcr_group_table(truth: pd.Series, prediction: pd.Series, memberships: list[G
     return pd.DataFrame(rows, columns=["variable", "group", "n", "n_pcr", "tpr", "fpr", "balanced_accuracy"])
 
 
-def _numbers(values: pd.Series, path: Path, column: str) -> pd.Series:
-    """A column of 0/1, yes/no or probabilities as numbers; NaN where missing."""
-    words = [WORDS.get(value.lower(), value) if isinstance(value, str) else value for value in values]
-    numbers = pd.Series([as_number(word) for word in words], index=values.index, dtype=float)
-    wrong = (values.notna() & numbers.isna()) | (numbers < 0) | (numbers > 1)
-    if wrong.any():
-        case_id = values.index[wrong][0]
-        raise UserError(
-            f"{path}: case {case_id!r} has {values[case_id]!r} in column {column!r}; expected 0, 1, yes, no or a "
-            "probability between 0 and 1"
-        )
-    return numbers.astype(float)
-
-
 def _write(
-    result: PcrEvaluation,
-    truth: pd.Series,
-    values: pd.Series,
-    prediction: pd.Series,
-    output: Path,
-    *,
-    title: str,
-    analysis: AnalysisOptions,
+    result: PcrEvaluation, cases: PcrCases, output: Path, *, title: str, analysis: AnalysisOptions, anonymise: bool
 ) -> None:
     """Write the four files."""
     score, intervals = result.score, result.intervals.values
-    probabilities = values.notna() & ~values.isin([0.0, 1.0])
-    auc = float(roc_auc_score(truth[values.notna()], values.dropna())) if probabilities.any() else None
+    predicted = cases.value.notna()
+    auc = float(roc_auc_score(cases.truth[predicted], cases.value[predicted])) if cases.has_probabilities else None
     document = {
         "balanced_accuracy": score.balanced_accuracy,
         "fairness_disparity": score.fairness_disparity,
         "fairness": 1 - score.fairness_disparity,
         "disparity_by_variable": score.disparity_by_variable | dict.fromkeys(score.uncomputable),
         "ranking": score.ranking,
+        "estimable_disparity": score.estimable_disparity,
+        "estimable_disparity_by_variable": score.estimable_by_variable,
+        "estimable_ranking": score.estimable_ranking,
         "lambda": score.lambda_,
         "n_cases": score.n_cases,
         "auc": auc,
@@ -195,13 +208,16 @@ def _write(
         },
         "warnings": list(result.warnings),
     }
-    cases = pd.DataFrame(
-        {"case_id": truth.index, "pcr": truth.astype(int).to_numpy(), "prediction": prediction.astype(int).to_numpy()}
+    rows = pd.DataFrame(
+        {
+            "case_id": cases.truth.index,
+            "pcr": cases.truth.astype(int).to_numpy(),
+            "prediction": cases.decision.astype(int).to_numpy(),
+            "value": cases.value.to_numpy(),
+        }
     )
-    page = render(
-        "pcr.html", {"title": title, "result": result, "auc": auc, "options": analysis.subgroups, "cases": cases}
-    )
-    write_csv(cases.assign(value=values.to_numpy()), output / CASES)
+    page = render("pcr.html", {"title": title, "result": result, "auc": auc, "options": analysis.subgroups})
+    write_csv(rows, output / CASES)
     write_csv(result.groups, output / SUBGROUPS)
-    write_json(plain(document), output / SCORES)
+    write_json(rounded(plain(document)) if anonymise else plain(document), output / SCORES)
     write_text(page, output / REPORT)

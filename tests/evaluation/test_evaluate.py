@@ -401,7 +401,9 @@ def test_pcr_table(cohort, capsys):
     predictions = pd.DataFrame({"case_id": table["patient_id"].str.upper(), "probability": [0.9, 0.2, 0.6, 0.1] * 6})
     predictions.iloc[:-1].to_csv(cohort / "pcr.csv", index=False)
     files = ["-pred", f"{cohort}/pcr.csv", "-m", f"{cohort}/table.csv", "-o", f"{cohort}/p", *FAST]
-    assert main(["evaluate", "--task", "pcr", *files]) == 0
+    assert main(["evaluate", "--task", "pcr", *files]) == 1
+    assert "1 cases have no prediction (--missing accepts that)" in capsys.readouterr().err
+    assert main(["evaluate", "--task", "pcr", *files, "--missing", "empty"]) == 0
     scores = json.loads((cohort / "p" / "scores.json").read_text())
     assert scores["balanced_accuracy"] == pytest.approx((4 / 8 + 8 / 16) / 2)
     assert "1 cases have no prediction" in scores["warnings"][0]

@@ -1,9 +1,12 @@
 """The MAMA-MIA challenge's Task 2 score: prediction of pathologic complete response (pCR).
 
 Performance is the balanced accuracy. For each variable, disparity = (largest − smallest true-positive rate) +
-(largest − smallest false-positive rate) over its groups, a rate without a denominator counting 0; the fairness
-disparity is the mean over the variables, clipped to [0, 1]; with λ = ½,
-ranking = (1 − λ) · balanced accuracy + λ · (1 − fairness disparity).
+(largest − smallest false-positive rate) over its groups. A rate without a denominator counts 0, and so do both rates of
+a group whose truths and predictions are one single class: the official script reads them off a confusion matrix, which
+then is no 2 × 2, so a group all of whose patients have pCR, all predicted, counts a true-positive rate of 0. The
+fairness disparity is the mean over the variables, clipped to [0, 1]; with λ = ½,
+ranking = (1 − λ) · balanced accuracy + λ · (1 − fairness disparity). Beside it stands the same over the rates that can
+be estimated: a rate without a denominator is left out, none is made 0.
 Source: the scoring definition of the MAMA-MIA challenge (2025), Task 2; equalised odds: Hardt, Price and Srebro,
 "Equality of Opportunity in Supervised Learning", NeurIPS 2016.
 """
@@ -36,6 +39,10 @@ class PcrScore:
         ranking: (1 − λ) · balanced accuracy + λ · (1 − fairness disparity).
         lambda_: λ.
         n_cases: cases scored.
+        estimable_by_variable: the disparity over the rates that have a denominator; NaN where fewer than two groups
+            have one.
+        estimable_disparity: their mean, clipped to [0, 1], over the variables that have one; NaN where none has.
+        estimable_ranking: the ranking with it.
     """
 
     balanced_accuracy: float
@@ -45,6 +52,9 @@ class PcrScore:
     ranking: float
     lambda_: float
     n_cases: int
+    estimable_by_variable: dict[str, float]
+    estimable_disparity: float
+    estimable_ranking: float
 
 
 def pcr_ranking(balanced_accuracy: Score, fairness_disparity: Score, lambda_: float = CHALLENGE_LAMBDA) -> Score:
@@ -80,13 +90,14 @@ def pcr_score(
     balanced_accuracy = float(balanced_accuracy_score(truth.to_numpy(dtype=bool), prediction.to_numpy(dtype=bool)))
     memberships = group_memberships(groups, truth.index, list(groups.columns))
     everybody = np.ones((1, len(truth)))
-    disparities = {
-        entry.variable: float(
-            equalised_odds_disparity(everybody, truth.to_numpy(dtype=bool), prediction.to_numpy(dtype=bool), entry)[0]
-        )
-        for entry in memberships
-    }
+    arrays = truth.to_numpy(dtype=bool), prediction.to_numpy(dtype=bool)
+    disparities, estimable = (
+        {entry.variable: float(spread(everybody, *arrays, entry)[0]) for entry in memberships}
+        for spread in (equalised_odds_disparity, estimable_disparity)
+    )
     disparity = float(np.clip(np.mean(list(disparities.values())), 0, 1)) if disparities else float("nan")
+    exists = [value for value in estimable.values() if not np.isnan(value)]
+    sane = float(np.clip(np.mean(exists), 0, 1)) if exists else float("nan")
     return PcrScore(
         balanced_accuracy=balanced_accuracy,
         disparity_by_variable=disparities,
@@ -95,6 +106,9 @@ def pcr_score(
         ranking=pcr_ranking(balanced_accuracy, disparity, lambda_),
         lambda_=lambda_,
         n_cases=len(truth),
+        estimable_by_variable=estimable,
+        estimable_disparity=sane,
+        estimable_ranking=pcr_ranking(balanced_accuracy, sane, lambda_),
     )
 
 
@@ -122,9 +136,37 @@ def group_rates(
 def equalised_odds_disparity(
     weights: np.ndarray, truth: np.ndarray, prediction: np.ndarray, entry: GroupMembership
 ) -> np.ndarray:
-    """Disparity of one variable, shape (n_replicates,); see :func:`group_rates` for the arguments."""
-    rates = (np.nan_to_num(rate, nan=0.0) for rate in group_rates(weights, truth, prediction, entry))
-    return sum(np.ptp(rate, axis=1) for rate in rates)
+    """The official disparity of one variable, shape (n_replicates,); see :func:`group_rates` for the arguments."""
+    # The false-positive rate of a group of one class is 0 already: nobody in it is a false positive.
+    all_hits = ~(entry.membership & ~(truth & prediction)[:, None]).any(axis=0)
+    hits, false_alarms = (np.nan_to_num(rate, nan=0.0) for rate in group_rates(weights, truth, prediction, entry))
+    return np.ptp(np.where(all_hits, 0.0, hits), axis=1) + np.ptp(false_alarms, axis=1)
+
+
+def estimable_disparity(
+    weights: np.ndarray, truth: np.ndarray, prediction: np.ndarray, entry: GroupMembership
+) -> np.ndarray:
+    """The disparity over the rates that have a denominator, shape (n_replicates,).
+
+    Args:
+        weights: see :func:`group_rates`.
+        truth: see :func:`group_rates`.
+        prediction: see :func:`group_rates`.
+        entry: see :func:`group_rates`.
+
+    Returns:
+        The spreads' sum; NaN where fewer than two groups have a true-positive, or a false-positive, rate.
+    """
+    total = np.zeros(len(weights))
+    for rate in group_rates(weights, truth, prediction, entry):
+        exists = np.isfinite(rate)
+        highest, lowest = (
+            np.where(exists, rate, fill).max(axis=1) if fill < 0 else np.where(exists, rate, fill).min(axis=1)
+            for fill in (-np.inf, np.inf)
+        )
+        with np.errstate(invalid="ignore"):
+            total += np.where(exists.sum(axis=1) >= 2, highest - lowest, np.nan)
+    return total
 
 
 @dataclass(frozen=True)

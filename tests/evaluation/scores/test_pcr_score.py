@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fairlearn.metrics import equalized_odds_difference
+from sklearn.metrics import confusion_matrix
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.scores.cohort import group_memberships
@@ -157,10 +158,60 @@ def test_predictions_and_groups_go_by_case_id_and_need_not_be_in_order():
     assert pcr_score(TRUTH, PREDICTION.iloc[shuffled], groups.iloc[shuffled[::-1]]) == expected
 
 
-def test_a_rate_without_denominator_is_a_rate_of_0():
-    groups = pd.DataFrame({"v": list("xxxyyyyy")}, INDEX)  # x: three hits of three, no negative case
-    # y: no hit of one, one false alarm of four
-    assert pcr_score(TRUTH, PREDICTION, groups).disparity_by_variable["v"] == pytest.approx(1.0 + 0.25)
+def official_rates(truth, prediction):
+    """As the official script computes them: off scikit-learn's confusion matrix, 0 where that is no 2 × 2."""
+    try:
+        tn, fp, fn, tp = confusion_matrix(truth, prediction).ravel()
+    except ValueError:
+        return 0, 0
+    return tp / (tp + fn) if tp + fn else 0, fp / (fp + tn) if fp + tn else 0
+
+
+def official_disparity(truth, prediction, groups):
+    """The official script's fairness disparity."""
+    disparities = []
+    for name in groups:
+        rates = [
+            official_rates(truth[groups[name] == group], prediction[groups[name] == group])
+            for group in groups[name].dropna().unique()
+        ]
+        disparities.append(sum(max(column) - min(column) for column in zip(*rates, strict=True)))
+    return np.clip(np.mean(disparities), 0, 1)
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+def test_the_official_score_to_the_last_digit_with_tiny_groups_too():
+    rng = np.random.default_rng(8)
+    corners = 0
+    for n in [8] * 60 + [40] * 20:
+        index = [f"c{i}" for i in range(n)]
+        truth, prediction = (pd.Series(rng.random(n) < share, index) for share in (0.5, 0.6))
+        if truth.nunique() < 2 or prediction.nunique() < 2:
+            continue
+        groups = pd.DataFrame({"age": rng.choice(list("vwxyz"), n), "site": rng.choice(list("st"), n)}, index)
+        score = pcr_score(truth, prediction, groups)
+        expected = official_disparity(truth, prediction, groups)
+        assert score.fairness_disparity == pytest.approx(expected, abs=1e-12)
+        assert score.ranking == pytest.approx(0.5 * score.balanced_accuracy + 0.5 * (1 - expected), abs=1e-12)
+        both = (truth & prediction).groupby(groups["age"]).all()
+        corners += both.any()
+    assert corners > 10  # groups all of whose patients have pCR, all predicted
+
+
+def test_a_group_of_hits_only_counts_nothing_officially_and_what_it_is_beside_it():
+    groups = pd.DataFrame({"v": list("xxxyyyyy"), "w": list("xyxyxyxy")}, INDEX)
+    # v: x has three hits of three and no negative case; y no hit of one, one false alarm of four
+    # w: x has two hits of two, one false alarm of two; y one hit of two, no false alarm of two
+    score = pcr_score(TRUTH, PREDICTION, groups)
+    assert score.disparity_by_variable == pytest.approx({"v": 0.0 + 0.25, "w": 0.5 + 0.5})
+    assert score.estimable_by_variable == pytest.approx({"v": np.nan, "w": 1.0}, nan_ok=True)
+    assert (score.fairness_disparity, score.estimable_disparity) == pytest.approx((0.625, 1.0))
+    assert score.estimable_ranking == pytest.approx(0.5 * 0.75 + 0.5 * 0.0)
+    groups = pd.DataFrame({"v": list("xxyyzyyz")}, INDEX)
+    # x: two hits of two, no negative case; y: one hit of two, no false alarm of two; z: no positive, one of two
+    score = pcr_score(TRUTH, PREDICTION, groups)
+    assert score.disparity_by_variable["v"] == pytest.approx(0.5 + 0.5)  # x counts 0, z counts 0
+    assert score.estimable_by_variable["v"] == pytest.approx((1.0 - 0.5) + (0.5 - 0.0))
 
 
 @pytest.mark.parametrize(("constant", "said"), [(True, "all 8 predictions are pCR;"), (False, "are no pCR;")])

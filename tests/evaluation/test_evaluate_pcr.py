@@ -1,0 +1,115 @@
+"""Task 2 from two tables to a report: what is read, what is written, what may be published, the exit status."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nnunet_fair.cli import main
+from nnunet_fair.sharing.secrets import ways_to_write_date
+from nnunet_fair.subgroups.disclosure import MIN_CASES, singles_out
+
+N = 60
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Sixty patients with an outcome, groups and secrets, and probabilities and decisions for them."""
+    rng = np.random.default_rng(11)
+    truth = rng.random(N) < 0.4
+    patients = pd.DataFrame(
+        {
+            "patient_id": [f"PAT_{i:03d}" for i in range(N)],
+            "pcr": truth.astype(int),
+            "ward": rng.choice(["north", "south"], N),
+            "size": ["large"] * 40 + ["small"] * 17 + ["tiny"] * 3,
+            "born": [f"19{30 + i}-02-{1 + i % 28:02d}" for i in range(N)],
+            "remark": ["fell off a horse", *["none"] * (N - 1)],
+        }
+    )
+    value = np.clip(0.35 + 0.2 * truth + rng.normal(0, 0.2, N), 0.01, 0.99)
+    predicted = pd.DataFrame({"case_id": patients["patient_id"], "probability": value})
+    patients.to_csv(tmp_path / "patients.csv", index=False)
+    predicted.to_csv(tmp_path / "predicted.csv", index=False)
+    return tmp_path, patients, predicted
+
+
+def run(folder, *options, variables=("ward", "size"), resamples="60"):
+    files = ["-pred", f"{folder}/predicted.csv", "-m", f"{folder}/patients.csv", "-o", f"{folder}/out"]
+    return main(["evaluate", "--task", "pcr", *files, "--variables", *variables, "--resamples", resamples, *options])
+
+
+def test_decisions_and_probabilities_each_from_their_column(tables):
+    folder, _, predicted = tables
+    decision = (predicted["probability"] > 0.7).astype(int)
+    predicted.assign(prediction=decision).to_csv(folder / "predicted.csv", index=False)
+    assert run(folder) == 0
+    cases = pd.read_csv(folder / "out" / "cases.csv").set_index("case_id")
+    assert cases["prediction"].tolist() == decision.tolist()
+    assert cases["value"].tolist() == pytest.approx(predicted["probability"].tolist())
+    predicted.to_csv(folder / "predicted.csv", index=False)
+    assert run(folder, "--threshold", "0.7") == 0
+    assert pd.read_csv(folder / "out" / "cases.csv")["prediction"].tolist() == decision.tolist()
+
+
+@pytest.mark.parametrize("threshold", ["0", "-1", "2", "nan"])
+def test_a_threshold_is_a_probability(tables, capsys, threshold):
+    assert run(tables[0], "--threshold", threshold) == 1
+    assert "--threshold is a probability above 0" in capsys.readouterr().err
+
+
+def test_the_status_is_0_only_when_everything_was_done(tables, capsys):
+    folder, patients, predicted = tables
+    predicted.iloc[3:].to_csv(folder / "predicted.csv", index=False)
+    patients.loc[[10, 11], "pcr"] = np.nan
+    patients.iloc[:-1].to_csv(folder / "patients.csv", index=False)
+    assert run(folder) == 1
+    said = capsys.readouterr().err
+    assert "exit status 1: 3 cases have no prediction (--missing accepts that)" in said
+    assert "exit status 1: 3 cases have no row in the table (--accept-without-row accepts that)" in said
+    assert run(folder, "--missing", "skip") == 1
+    assert run(folder, "--missing", "skip", "--accept-without-row") == 0
+    assert len(pd.read_csv(folder / "out" / "cases.csv")) == N - 3 - 2 - 1
+    assert run(folder, "--missing", "empty", "--accept-without-row") == 0
+    cases = pd.read_csv(folder / "out" / "cases.csv").set_index("case_id")
+    assert cases.loc[["PAT_000", "PAT_001", "PAT_002"], "prediction"].tolist() == [0, 0, 0]
+    assert cases.loc["PAT_000":"PAT_002", "value"].isna().all()
+
+
+def test_nothing_about_few_patients_is_published(tables, capsys):
+    folder, patients, predicted = tables
+    patients.loc[1, "patient_id"] = "sub-PAT_001"  # a note on it names the row
+    patients.to_csv(folder / "patients.csv", index=False)
+    predicted.iloc[:-2].to_csv(folder / "predicted.csv", index=False)
+    assert run(folder, "--anonymise", "--missing", "empty", variables=("ward", "size", "born", "remark")) == 0
+    printed = capsys.readouterr()
+    texts = {path.name: path.read_text() for path in (folder / "out").iterdir()}
+    texts |= {"output": printed.out.replace(f"to {folder}/out", ""), "errors": printed.err}
+    secrets = [*(way for born in patients["born"] for way in ways_to_write_date(born)), "horse", "tiny", str(folder)]
+    for name, text in texts.items():
+        assert not [secret for secret in secrets if secret in text], name
+        assert not re.search(r"pat_\d", text, re.IGNORECASE), name
+        assert not re.search(r"(?<![\d.])[1-4] (predicted )?cases", text), name
+    groups = pd.read_csv(folder / "out" / "subgroups.csv")
+    assert set(groups["group"]) == {"north", "south", "large", "other groups"}
+    assert (groups["n_pcr"] >= MIN_CASES).all() and (groups["n"] - groups["n_pcr"] >= MIN_CASES).all()
+    shown = [patients["ward"] == "north", patients["ward"] == "south", patients["size"] == "large"]
+    sets = np.column_stack([np.ones(N, bool), *shown, patients["size"] != "large"])
+    for part in (patients["pcr"] == 1, patients["pcr"] == 0):
+        assert not singles_out(sets[part])  # so nobody's outcome is a difference of what stands there
+    document = json.loads((folder / "out" / "scores.json").read_text())
+    assert "fewer than 5 cases have no prediction and count as no pCR, as in the challenge." in document["warnings"]
+    assert document["balanced_accuracy"] == round(document["balanced_accuracy"], 3)
+    cases = pd.read_csv(folder / "out" / "cases.csv")
+    assert cases["pcr"].sum() == patients["pcr"].sum() and cases["case_id"].tolist() == sorted(cases["case_id"])
+    assert cases["pcr"].tolist() != patients["pcr"].tolist()  # another order
+
+
+def test_outcomes_of_fewer_than_five_patients_cannot_be_published(tables, capsys):
+    folder, patients, _ = tables
+    patients.assign(pcr=[1, 1, 1, 1] + [0] * (N - 4)).to_csv(folder / "patients.csv", index=False)
+    assert run(folder, "--anonymise") == 1
+    assert "fewer than 5 cases have, or have not, pCR" in capsys.readouterr().err
+    assert not (folder / "out" / "cases.csv").exists()
