@@ -24,6 +24,7 @@ COMMANDS = (
     "postprocess",
     "evaluate",
     "compare",
+    "view",
     "pcr",
     "export",
     "demo",

@@ -40,6 +40,7 @@ ALLOWED = {
         *("masks", "subgroups", "training", "evaluation"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),
     },
+    "viewing": {"masks", "evaluation.metrics", "evaluation.reports"},
     "sharing": {"metadata", "masks", "subgroups", "training", "dataset_conversion", "postprocessing", "prediction"},
 }
 """The rooms each room may import; commands, demo and doctor may import all of them, and nothing imports those."""

@@ -39,7 +39,7 @@ def test_every_module_and_data_file_is_in_the_wheel(wheel):
         f"{place}/{path.relative_to(ROOT / folder).as_posix()}"
         for folder, place in {**places, "plans": "nnunet_fair/plans"}.items()
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".json", ".html", ".css") and "__pycache__" not in path.parts
+        if path.suffix in (".py", ".json", ".html", ".css", ".js", ".gz", ".txt") and "__pycache__" not in path.parts
     }
     assert expected <= set(wheel)
     assert any(name.endswith("presets.py") for name in expected) and any(name.endswith(".css") for name in expected)

@@ -75,6 +75,7 @@ class CaseVolumes:
         image: float array of the same shape; None where there is none.
         spacing: of slices, rows and columns in mm.
         is_3d: whether there are slices; a 2D image is one slice.
+        grid: of the whole volumes, of which these may be a part.
     """
 
     contours: tuple[Contour, ...]
@@ -82,6 +83,7 @@ class CaseVolumes:
     image: np.ndarray | None
     spacing: tuple[float, float, float]
     is_3d: bool
+    grid: Grid
 
     @property
     def best_slice(self) -> int:
@@ -151,6 +153,7 @@ def read_case_volumes(
         image if is_3d or image is None else image[None],
         (spacing[-3] if is_3d else 1.0, spacing[-2], spacing[-1]),
         is_3d,
+        reference.grid,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,13 +22,6 @@ pytestmark = pytest.mark.slow
 DRAWN = "document.querySelector('#explore').dataset.drawn"
 CASES = "[...document.querySelectorAll('#explore-cases tbody tr')].map(row => row.cells[0].textContent)"
 CHOSEN = "document.querySelector('#explore-chosen').textContent"
-
-
-def wait_until(page, condition: str) -> None:
-    end = time.monotonic() + 60
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, (condition, page.errors)
-        time.sleep(0.05)
 
 
 def assert_quiet(page) -> None:
@@ -54,7 +46,7 @@ def opened(browser, analysis, tmp_path_factory):
     html = evaluation_report(analysis, title="<b>A title</b>", overlays=[picture_with_slices()], settings={})
     path.write_text(html, encoding="utf-8")
     page = browser.load(path)
-    wait_until(page, DRAWN)
+    page.wait_for(DRAWN)
     yield page
     page.close()
 
@@ -105,7 +97,7 @@ def test_a_click_on_a_point_chooses_its_case(page):
 
 def test_the_mouse_over_a_point_shows_case_and_group(page):
     page.hover("#explore-scatter .point")
-    wait_until(page, "document.querySelector('#explore-scatter .hovertext') !== null")
+    page.wait_for("document.querySelector('#explore-scatter .hovertext')")
     shown = page.evaluate("document.querySelector('#explore-scatter .hovertext').textContent")
     assert "p<1>" in shown and "a=b: x=1" in shown
 
@@ -184,7 +176,7 @@ def test_a_comparison_shows_who_rose_and_who_fell(browser, analysis, tmp_path):
     path = tmp_path / "compare.html"
     path.write_text(html, encoding="utf-8")
     page = browser.load(path)
-    wait_until(page, DRAWN)
+    page.wait_for(DRAWN)
     for change, expected in (("rose", ["p3", "p5", "p<1>"]), ("fell", ["p2"]), ("same", ["p6"])):
         page.evaluate(f"document.querySelector('#explore-change').value = '{change}'")
         page.evaluate("document.querySelector('#explore-change').dispatchEvent(new Event('change'))")
@@ -197,7 +189,7 @@ def test_a_page_that_names_no_patient_shows_groups(browser, analysis, tmp_path):
     path = tmp_path / "anonymised.html"
     path.write_text(evaluation_report(analysis, title="t", settings={}, with_cases=False), encoding="utf-8")
     page = browser.load(path)
-    wait_until(page, DRAWN)
+    page.wait_for(DRAWN)
     page.click("#explore-groups button")
     assert page.evaluate(CHOSEN).startswith("a=b = x=1; mean DSC 0.600")
     assert page.evaluate("document.querySelector('#explore-table').checkVisibility()") is False

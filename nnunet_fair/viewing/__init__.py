@@ -1,0 +1,1 @@
+"""Looking at single cases in a browser, on this machine only."""
