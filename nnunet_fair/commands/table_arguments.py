@@ -30,6 +30,11 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WORD",
         help="words and numbers that mean 'not known', in place of the usual ones",
     )
+    group.add_argument(
+        "--decode",
+        action="store_true",
+        help="put what a legend in the table says in place of its codes ('0 = pre, 1 = post')",
+    )
 
 
 def table_reading(args: argparse.Namespace) -> TableReading:
@@ -43,4 +48,5 @@ def table_reading(args: argparse.Namespace) -> TableReading:
         header_row=args.header_row,
         fill_merged=args.fill_merged,
         missing_values=tuple(args.missing_values) if args.missing_values else None,
+        decode=args.decode,
     )

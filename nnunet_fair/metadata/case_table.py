@@ -18,6 +18,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.cells import MissingWords, UnreadableCell, clean_cell, is_missing, text_value
 from nnunet_fair.metadata.columns import read_column
 from nnunet_fair.metadata.json_records import read_json_records
+from nnunet_fair.metadata.legend import find_legends
 from nnunet_fair.metadata.raw_table import ID_COLUMNS, HeaderSearch, RawTable, column_key
 from nnunet_fair.metadata.text_table import USUAL_SEPARATOR, read_text_table
 from nnunet_fair.settings_record import nearest_hint
@@ -58,6 +59,7 @@ class TableReading:
     header_row: int | None = None
     fill_merged: bool = False
     missing_values: Sequence[str] | None = None
+    decode: bool = False
 
     def read(self, path: str | os.PathLike) -> CaseTable:
         """Read a table so."""
@@ -69,6 +71,7 @@ class TableReading:
             header_row=self.header_row,
             fill_merged=self.fill_merged,
             missing_values=self.missing_values,
+            decode=self.decode,
         )
 
 
@@ -81,6 +84,7 @@ def read_case_table(
     header_row: int | None = None,
     fill_merged: bool = False,
     missing_values: Sequence[str] | None = None,
+    decode: bool = False,
 ) -> CaseTable:
     """Read a patient table.
 
@@ -94,6 +98,7 @@ def read_case_table(
         header_row: number of the row with the columns' names; the first row that names the ID column when None.
         fill_merged: give merged cells' values to every row they cover.
         missing_values: the words and numbers that mean "not known", in place of ``cells.MISSING_WORDS``.
+        decode: put what a legend in the table says in place of its codes (``0 = pre, 1 = post``).
 
     Returns:
         The table; rows without an ID are dropped and counted.
@@ -121,10 +126,12 @@ def read_case_table(
         raw = read_json_records(path)
     else:
         raise UserError(f"{path} is neither .csv, .tsv, .txt, .xlsx nor .json; save the table in one of these formats")
-    return _case_table(raw, asked, id_join, missing)
+    return _case_table(raw, asked, id_join, missing, decode=decode)
 
 
-def _case_table(raw: RawTable, asked: tuple[str, ...] | None, id_join: str, missing: MissingWords) -> CaseTable:
+def _case_table(
+    raw: RawTable, asked: tuple[str, ...] | None, id_join: str, missing: MissingWords, *, decode: bool
+) -> CaseTable:
     """Columns and IDs of what a file holds."""
     columns, notes = _columns(raw)
     parts = find_id_columns(columns, asked, where=raw.where)
@@ -135,13 +142,19 @@ def _case_table(raw: RawTable, asked: tuple[str, ...] | None, id_join: str, miss
     if not named:
         raise UserError(f"{raw.where} has no {raw.row_word} with an ID in column {id_name!r}; it needs one row a case")
     _refuse_repeated([(ids[position], numbers[position]) for position in named], raw, id_name)
+    legends = find_legends(columns, ids, numbers)
     values: dict[str, list[Any]] = {}
     column_notes: dict[str, tuple[str, ...]] = {}
     for name, cells in columns.items():
         if len(parts) == 1 and name == parts[0]:
             continue
-        values[name], told = read_column(name, [cells[position] for position in named], missing)
-        column_notes[name] = tuple(told)
+        of_cases = [cells[position] for position in named]
+        legend = legends.get(name)
+        if legend is not None and decode:
+            of_cases = legend.decoded(of_cases, [numbers[position] for position in named], raw.where)
+        values[name], told = read_column(name, of_cases, missing)
+        coded = legend is not None and not decode
+        column_notes[name] = (*told, *([legend.note(of_cases, missing)] if coded else ()))
     index = pd.Index([ids[position] for position in named], name="case_id", dtype=object)
     frame = pd.DataFrame(
         {name: pd.Series(cells, index=index, dtype=object) for name, cells in values.items()}, index=index

@@ -19,9 +19,13 @@ def open_folder(overwrite: bool = False, **changes) -> DatasetFolder:
     return DatasetFolder.open(NAME, {**IDENTITY, **changes}, overwrite=overwrite)
 
 
+CONTENT = "conversion_report.csv"
+"""A file of the command's own: a folder with anybody else's is not replaced."""
+
+
 def finished(content: str) -> Path:
     folder = open_folder(overwrite=True)
-    (folder.working / "content").write_text(content)
+    (folder.working / CONTENT).write_text(content)
     return folder.finish()
 
 
@@ -36,29 +40,29 @@ def test_a_new_dataset_is_hidden_from_nnunet_until_it_is_whole(nnunet: Path) -> 
 
 
 def test_a_half_made_dataset_is_continued_only_with_the_same_settings(nnunet: Path) -> None:
-    (open_folder().working / "content").write_text("half")
-    assert (open_folder().working / "content").exists()
-    assert not (open_folder(root="/elsewhere").working / "content").exists()
+    (open_folder().working / CONTENT).write_text("half")
+    assert (open_folder().working / CONTENT).exists()
+    assert not (open_folder(root="/elsewhere").working / CONTENT).exists()
 
 
 def test_the_old_dataset_stays_until_the_new_one_is_whole(nnunet: Path) -> None:
     final = finished("old")
     folder = open_folder(overwrite=True, root="/elsewhere")
     assert folder.working != final
-    assert (final / "content").read_text() == "old"
-    (folder.working / "content").write_text("new")
+    assert (final / CONTENT).read_text() == "old"
+    (folder.working / CONTENT).write_text("new")
     folder.finish()
-    assert (final / "content").read_text() == "new"
+    assert (final / CONTENT).read_text() == "new"
     assert [path.name for path in final.parent.iterdir()] == [NAME]
 
 
 def test_a_swap_that_broke_in_the_middle_is_finished(nnunet: Path) -> None:
     final = finished("old")
     folder = open_folder(overwrite=True)
-    (folder.working / "content").write_text("new")
+    (folder.working / CONTENT).write_text("new")
     final.rename(final.with_name(f".{NAME}.replaced"))  # where finish was when the machine went down
     open_folder().finish()
-    assert (final / "content").read_text() == "new"
+    assert (final / CONTENT).read_text() == "new"
     assert [path.name for path in final.parent.iterdir()] == [NAME]
 
 

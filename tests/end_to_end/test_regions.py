@@ -19,9 +19,10 @@ pytestmark = pytest.mark.slow
 TRAINER = "nnUNetTrainerFairDivRegions"
 """Found as a user's own trainer is: in a folder beside the plugin's."""
 SHORT = f"""from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
+from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring import nnUNetTrainerNoMirroring
 
 
-class {TRAINER}(nnUNetTrainerFairDiv):
+class {TRAINER}(nnUNetTrainerFairDiv, nnUNetTrainerNoMirroring):
     epochs, iterations, val_iterations, learning_rate = 2, 20, 1, 0.05
 """
 LABELS = {"whole": (1, 2), "core": (2,)}
@@ -30,8 +31,8 @@ IGNORE = 3
 
 @pytest.fixture
 def trained(tiny_dataset, tmp_path):
-    """Fold 0 of 24 cases, trained by nnUNetv2_train: the dataset and the model's folder."""
-    dataset = tiny_dataset("regions_ignore", n_cases=24)
+    """Fold 0 of 16 cases, trained by nnUNetv2_train: the dataset and the model's folder."""
+    dataset = tiny_dataset("regions_ignore", n_cases=16)
     (tmp_path / "own_trainers").mkdir()
     (tmp_path / "own_trainers" / "fair_div_regions.py").write_text(SHORT)
     environment = {**os.environ, "nnUNet_extTrainer": ext_trainer_value(str(tmp_path / "own_trainers"))}
