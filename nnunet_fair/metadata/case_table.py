@@ -149,12 +149,14 @@ def _case_table(
         if len(parts) == 1 and name == parts[0]:
             continue
         of_cases = [cells[position] for position in named]
-        legend = legends.get(name)
-        if legend is not None and decode:
-            of_cases = legend.decoded(of_cases, [numbers[position] for position in named], raw.where)
+        of_legend = []
+        if (legend := legends.get(name)) is not None:
+            if decode:
+                of_cases = legend.decoded(of_cases, [numbers[position] for position in named], raw.where)
+            else:
+                of_legend = [legend.note(of_cases, missing)]
         values[name], told = read_column(name, of_cases, missing)
-        coded = legend is not None and not decode
-        column_notes[name] = (*told, *([legend.note(of_cases, missing)] if coded else ()))
+        column_notes[name] = (*told, *of_legend)
     index = pd.Index([ids[position] for position in named], name="case_id", dtype=object)
     frame = pd.DataFrame(
         {name: pd.Series(cells, index=index, dtype=object) for name, cells in values.items()}, index=index

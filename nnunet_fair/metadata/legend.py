@@ -61,15 +61,14 @@ class Legend:
                 found.append(value)
                 continue
             code = as_number(value)
-            if code in self.meanings:
+            if code is not None and code in self.meanings:
                 found.append(self.meanings[code])
             elif value in self.meanings.values():
                 found.append(value)
             else:
                 place = f"{where}: row {number}, column {self.column!r}"
-                found.append(
-                    UnreadableCell(place, f"{value!r} is not in the legend ({self}); mend the cell or the legend")
-                )
+                reason = f"{value!r} is not in the legend ({self}); mend the cell or the legend"
+                found.append(UnreadableCell(place, reason))
         return found
 
 

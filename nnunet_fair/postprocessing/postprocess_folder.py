@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -63,8 +64,20 @@ class FolderSummary:
 
     @property
     def empty(self) -> tuple[str, ...]:
-        """The cases with an empty mask (of any label group) in the result."""
-        return tuple(o.case_id for o in self.outcomes if any(not change.voxels_after for change in o.changes))
+        """The cases whose mask is empty in the result."""
+        return tuple(
+            o.case_id for o in self.outcomes if o.changes and not any(change.voxels_after for change in o.changes)
+        )
+
+    @property
+    def lacking(self) -> dict[tuple[int, ...], tuple[str, ...]]:
+        """The cases whose mask lacks a label group but is not empty, by group."""
+        empty, lacking = set(self.empty), defaultdict(list)
+        for outcome in self.outcomes:
+            for change in outcome.changes:
+                if not change.voxels_after and outcome.case_id not in empty:
+                    lacking[change.group].append(outcome.case_id)
+        return {group: tuple(case_ids) for group, case_ids in sorted(lacking.items())}
 
     @property
     def altered(self) -> tuple[str, ...]:

@@ -141,3 +141,18 @@ def test_command_line(tmp_path, cohort, capsys):
     assert read_settings(tmp_path / "again" / "postprocessing.json").keep == 1
     assert main([*again, "--overwrite", "--settings", str(cohort / "dataset.json")]) == 1
     assert "is not a postprocessing.json" in capsys.readouterr().err
+
+
+def test_a_mask_without_one_of_several_labels_is_not_called_empty(tmp_path, save_mask, capsys):
+    mask = np.zeros((3, 6, 6), np.uint8)
+    mask[1, 1:4, 1:4] = 1
+    both, neither = mask.copy(), np.zeros_like(mask)
+    both[1, 5, 5] = 2
+    for name, array in (("a", mask), ("b", both), ("c", neither)):
+        save_mask(array, tmp_path / "pred" / f"{name}.nii.gz")
+    labels = {"background": 0, "liver": 1, "tumour": 2}
+    (tmp_path / "pred" / "dataset.json").write_text(json.dumps({"labels": labels, "file_ending": ".nii.gz"}))
+    assert main(["postprocess", "-i", str(tmp_path / "pred"), "-o", str(tmp_path / "out"), "-np", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 masks are empty: c\n" in printed and "1 masks have no label 2: a\n" in printed
+    assert "label 1" not in printed and "0 altered, 1 empty, 0 skipped" in printed
