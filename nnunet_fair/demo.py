@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from nnunet_fair.environment import ext_trainer_value
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_text
 from nnunet_fair.paths import EXT_TRAINER, PREPROCESSED, RAW, RESULTS
+from nnunet_fair.processes import running_command
 
 DATASET, DATASET_NAME = 900, "Dataset900_FAIRDEMO"
 TRAINER, PLANS, CONFIGURATION = "nnUNetTrainerFairDiv_demo", "cpu_demo", "3d_fullres"
@@ -211,21 +211,10 @@ def _run_command(
     program = Path(sys.executable).parent / command[0]
     if not program.exists():
         raise UserError(f"{command[0]} is not beside {sys.executable}; install nnunet-fair and nnunetv2 together")
-    with subprocess.Popen(
-        [str(program), *command[1:]],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            for line in process.stdout or ():  # never None, for it is a pipe
-                log.write(line)
-                log.flush()
-                if counts is not None and re.search(counts, line):
-                    progress.update()
-        except BaseException:
-            process.terminate()
-            raise
+    with running_command([str(program), *command[1:]], {**os.environ, **environment}) as process:
+        for line in process.stdout or ():  # never None, for it is a pipe
+            log.write(line)
+            log.flush()
+            if counts is not None and re.search(counts, line):
+                progress.update()
     return process.returncode

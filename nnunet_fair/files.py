@@ -160,20 +160,24 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[P
         temporary = folder / path.name
         try:
             yield temporary
-            _check_space(temporary, path)
+            check_space(temporary, path)
             if durable:
                 sync(temporary)
             temporary.replace(path)
         except OSError as error:  # a full disk does not say which file it was, or names the hidden one
-            if error.filename is None or str(error.filename) == str(temporary):
+            if error.errno is not None and (error.filename is None or str(error.filename) == str(temporary)):
                 error.filename = str(path)
             raise
     if durable:
         sync(path.parent)
 
 
-def _check_space(written: Path, path: Path) -> None:
+def check_space(written: Path, path: Path) -> None:
     """Refuse a file whose end did not find room.
+
+    Args:
+        written: the file, under the name it has while it is written.
+        path: the name it is to get.
 
     Raises:
         OSError: the file system has no block left.

@@ -9,9 +9,10 @@ import multiprocessing
 import os
 import platform
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,7 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 _INTERRUPTING = ("SIGTERM", "SIGHUP")
 _TIME_TO_TIDY = 0.5  # seconds a worker has to remove what it was writing, once its task was left
 _TIME_TO_END = 5.0  # seconds all workers have to end, after which they are killed
+_COMMANDS_TIME_TO_END = 10.0  # of a command that has workers of its own
 
 
 @functools.cache
@@ -246,3 +248,56 @@ def worker_pool(
                 worker.kill()
         raise
     pool.shutdown()
+
+
+@contextlib.contextmanager
+def running_command(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A command that ends with the block, and with it every process that it started.
+
+    It is the leader of a group of its own, so that its workers can be reached where it does not end them itself: a
+    training of nnU-Net that is ended by a signal leaves those that load its data.
+
+    Args:
+        command: the program and its arguments.
+        environment: its whole environment.
+
+    Yields:
+        The process; its output and errors are its ``stdout``, as text. At the end of the block it has ended.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def end() -> None:
+        for process in started:
+            _end_group(process)
+
+    with undone(end):
+        with signals_wait():
+            started.append(
+                subprocess.Popen(
+                    command,
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                )
+            )
+        yield started[0]
+        started[0].wait()
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """Ask a command and its workers to end; those that do not are killed."""
+    if process.poll() is None:
+        for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+            with contextlib.suppress(ProcessLookupError):
+                if hasattr(os, "killpg"):
+                    os.killpg(process.pid, number)
+                else:
+                    process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_COMMANDS_TIME_TO_END)
+    if process.stdout is not None:
+        process.stdout.close()

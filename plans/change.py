@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_text
+from nnunet_fair.files import remove_leftovers, write_text
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.outputs import is_record, refuse_foreign
 from nnunet_fair.paths import preprocessed_folder
 from nnunet_fair.training.config import PLANS_SECTION, FairConfig
@@ -94,6 +96,13 @@ def change_settings(
     """
     folder = preprocessed_folder(dataset)
     path = folder / f"{plans}.json"
+    target = folder / f"{new_name}.json" if new_name is not None else path
+    _read_plans(path)  # nothing is made where there are none
+    with folder_lock(target) if changes or new_name is not None else nullcontext():
+        return _change(path, target, changes, new_name, overwrite)
+
+
+def _change(path: Path, target: Path, changes: Mapping[str, Any], new_name: str | None, overwrite: bool) -> Changed:
     content = _read_plans(path)
     before = content.get(PLANS_SECTION, {})
     if not isinstance(before, Mapping):
@@ -103,7 +112,6 @@ def change_settings(
     known = {*before, *(setting.name for setting in fields(FairConfig))}
     wanted = {**before, **changes}
     after = {name: value for name, value in wanted.items() if value != DEFAULT or name not in known}
-    target = folder / f"{new_name}.json" if new_name is not None else path
     try:
         FairConfig.from_plans({PLANS_SECTION: after})
     except UserError as error:
@@ -114,6 +122,7 @@ def change_settings(
     content.pop(PLANS_SECTION, None)
     if after:
         content[PLANS_SECTION] = after
+    remove_leftovers(target.parent, target.name)
     write_text(json.dumps(content, indent=4) + "\n", target)
     return Changed(target, before, after)
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_json
+from nnunet_fair.files import remove_leftovers, write_json
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.endings import PLANAR_ENDINGS
 from nnunet_fair.outputs import is_record, refuse_foreign
 from nnunet_fair.paths import dataset_name, preprocessed_folder, raw_folder
@@ -63,11 +64,17 @@ def install_preset(dataset: str | int, preset: Preset, *, overwrite: bool = Fals
     configuration = plans["configurations"][CONFIGURATION]
     notes = _check_sizes(name, preset, configuration, fingerprint)
     path = preprocessed_folder(name) / f"{preset.name}.json"
+    with folder_lock(path):
+        remove_leftovers(path.parent, path.name)
+        _refuse_other_plans(path, plans, overwrite)
+        write_json(plans, path)
+    return Installed(path, configuration, estimated_gb, tuple(notes))
+
+
+def _refuse_other_plans(path: Path, plans: dict[str, Any], overwrite: bool) -> None:
     refuse_foreign(path, is_record(path, PLANS_KEYS), remedy="move it away")
     if path.is_file() and not overwrite and json.loads(path.read_text(encoding="utf-8") or "null") != plans:
         raise UserError(f"{path} holds other plans (edited, or of other data); give `overwrite` to replace them")
-    write_json(plans, path)
-    return Installed(path, configuration, estimated_gb, tuple(notes))
 
 
 def _read_dataset_json(path: Path) -> dict[str, Any]:

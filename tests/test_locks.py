@@ -4,6 +4,8 @@ import json
 import os
 import platform
 import signal
+import threading
+import time
 
 import pytest
 
@@ -114,3 +116,52 @@ def test_a_lock_that_this_process_lost_sight_of_is_its_own(tmp_path):
     with folder_lock(tmp_path / "out"):
         pass
     assert names(tmp_path) == []
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    monkeypatch.setattr(locks, "_RENEWED_EVERY", 0.05)
+
+
+def test_a_renewed_lock_of_another_machine_is_taken_over_once_it_is_no_longer_renewed(tmp_path, quickly):
+    """As a cluster starts a training again on another node."""
+    lock = lock_of(tmp_path / "out", machine="node17", renewed_every=20)
+    with folder_lock(tmp_path / "out", renewed=True):
+        assert json.loads(lock.read_text())["process"] == os.getpid()
+    assert names(tmp_path) == []
+
+
+def test_a_renewed_lock_of_another_machine_keeps_others_out_while_it_is_renewed(tmp_path, quickly):
+    lock = lock_of(tmp_path / "out", machine="node17", renewed_every=20)
+    renewing = locks._renewing(lock)
+    with renewing, pytest.raises(UserError, match="on node17"), folder_lock(tmp_path / "out"):
+        pass
+    assert names(tmp_path) == [lock.name]
+
+
+def test_a_lock_is_renewed_as_long_as_the_block_runs(tmp_path, quickly):
+    with folder_lock(tmp_path / "out", renewed=True):
+        (lock,) = tmp_path.iterdir()
+        os.utime(lock, (0, 0))
+        end = time.monotonic() + 10
+        while not lock.stat().st_mtime and time.monotonic() < end:
+            time.sleep(0.01)
+        assert lock.stat().st_mtime
+        n_threads = threading.active_count()
+    assert threading.active_count() == n_threads - 1
+
+
+def test_a_lock_that_another_machine_took_over_is_left_to_it(tmp_path):
+    with folder_lock(tmp_path / "out"):
+        lock = lock_of(tmp_path / "out", machine="node17")
+    assert names(tmp_path) == [lock.name]
+
+
+def test_a_folder_that_may_not_be_written_to_is_named_and_not_the_lock(tmp_path, monkeypatch):
+    def forbid(*arguments, **options):
+        raise PermissionError(13, "Permission denied", "hidden")
+
+    monkeypatch.setattr(locks.Path, "write_text", forbid)
+    with pytest.raises(PermissionError) as caught, folder_lock(tmp_path / "out"):
+        pass
+    assert caught.value.filename == str(tmp_path / "out")

@@ -11,7 +11,8 @@ import pandas as pd
 
 from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import write_json
+from nnunet_fair.files import remove_leftovers, write_json
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.attributes import UNKNOWN, AttributeSpec, group_values, parse_attribute
 from nnunet_fair.metadata.case_table import CaseTable, TableReading
 from nnunet_fair.metadata.cells import as_number, text_value
@@ -115,13 +116,19 @@ def write_metadata(
     metadata = build_metadata(table, cases, attributes, unknown=unknown, patient_column=patient_column)
     report = [*_match_lines(table, cases, metadata), *coverage_lines(metadata.groups, min_group=min_group)]
     report += [f"note: {note}" for note in metadata.notes]
+    folds: list[dict[str, list[str]]] = []
     if splits_path is not None:
         groups = metadata.groups.reindex(list(cases.training))
         folds = stratified_folds(groups, n_folds, seed, patients=metadata.patients)
         report += ["validation cases of each fold:", *fold_balance(groups, folds).to_string().splitlines()]
-        splits_path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(folds, splits_path)
-    return MetadataResult(write_fair_cases(metadata.groups, target), splits_path, tuple(report))
+    with folder_lock(target):
+        if splits_path is not None:
+            splits_path.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(splits_path.parent, splits_path.name)
+            write_json(folds, splits_path)
+        remove_leftovers(target, FAIR_CASES)
+        written = write_fair_cases(metadata.groups, target)
+    return MetadataResult(written, splits_path, tuple(report))
 
 
 def build_metadata(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +111,7 @@ def postprocess_folder(
     crops: Mapping[str, Crop] | None = None,
     n_processes: int = 1,
     overwrite: bool = False,
+    record: Callable[[FolderSummary, Path], None] | None = None,
 ) -> FolderSummary:
     """Post-process every mask of a folder; a case that fails is named and skipped, the others go on.
 
@@ -123,6 +124,7 @@ def postprocess_folder(
         crops: where each case's crop lies in its original image; needed if the settings ask to paste back.
         n_processes: worker processes; 1 works in this one.
         overwrite: replace masks that lie in ``target``.
+        record: writes further records into the finished folder, before it gets its place.
 
     Raises:
         UserError: a folder is missing or the same, the target holds masks, or the settings need what is not given.
@@ -152,6 +154,8 @@ def postprocess_folder(
         for name in _PASSED_ON:
             if (source / name).is_file():
                 shutil.copyfile(source / name, staging / name)
+        if record is not None:
+            record(summary, staging)
         _keep_others(target, staging)
         replace_folder(staging, target)
     return summary

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,10 +103,9 @@ def predict_cohort(
             crops=cohort.crops,
             n_processes=n_processes,
             overwrite=overwrite,
+            record=lambda summary, finished: write_csv(_report(cohort, summary), finished / REPORT_FILE),
         )
-        report = _report(cohort.images, {**cohort.skipped, **summary.errors}, summary)
-        write_csv(report, target / REPORT_FILE)
-    return Prediction(report, summary, settings)
+    return Prediction(_report(cohort, summary), summary, settings)
 
 
 def _prepare(root: Path, folder: Path, model: TrainedModel, n_processes: int) -> PreparedCohort:
@@ -189,9 +188,11 @@ def _is_predicted(folder: Path, case_id: str, ending: str, needs_probabilities: 
     return True
 
 
-def _report(images: Iterable[str], skipped: dict[str, str], summary: FolderSummary) -> pd.DataFrame:
+def _report(cohort: PreparedCohort, summary: FolderSummary) -> pd.DataFrame:
+    skipped = {**cohort.skipped, **summary.errors}
     written = {outcome.case_id for outcome in summary.outcomes if not outcome.error}
-    lost = {case_id: "nnU-Net wrote no mask" for case_id in images if case_id not in written and case_id not in skipped}
+    without = [case_id for case_id in cohort.images if case_id not in written and case_id not in skipped]
+    lost = dict.fromkeys(without, "nnU-Net wrote no mask")
     reasons = {**dict.fromkeys(written, ""), **skipped, **lost}
     rows = [
         {"case_id": case_id, "status": "skipped" if reasons[case_id] else "predicted", "reason": reasons[case_id]}

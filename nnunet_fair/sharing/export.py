@@ -14,7 +14,8 @@ import pandas as pd
 
 from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import atomic_path, write_text
+from nnunet_fair.files import atomic_path, remove_leftovers, write_text
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.fair_cases import find_fair_cases, read_fair_cases
 from nnunet_fair.outputs import refuse_foreign
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, settings_to_dict
@@ -83,6 +84,15 @@ def export_model(
         UserError: the target exists, the network is not the stock one, or something about patients was found.
     """
     target = Path(target)
+    card = target.parent / CARD_FILE
+    _check_target(target, overwrite)  # nothing is made where it is wrong
+    with folder_lock(card):  # which every export of this folder writes
+        for path in (target, card):
+            remove_leftovers(path.parent, path.name)
+        return _export(models, target, card, keep_trainer, overwrite)
+
+
+def _export(models: Sequence[TrainedModel], target: Path, card: Path, keep_trainer: bool, overwrite: bool) -> Export:
     _check_target(target, overwrite)
     name = models[0].folder.parent.name
     secrets = collect_secrets(name, models[0].folder)
@@ -90,7 +100,6 @@ def export_model(
     trainer = trained_with if keep_trainer else STOCK_TRAINER
     removed: list[str] = []
     records: list[CardRecords] = []
-    target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for model in models:
@@ -101,7 +110,6 @@ def export_model(
         # The card consists of its records and of sentences and numbers of this program: the records are searched.
         for record in records:
             _check_records(record, secrets, allowed)
-    card = target.parent / CARD_FILE
     write_text("\n".join(model_card(record) for record in records), card)
     groups = [record.groups for record in records if record.groups is not None]
     return Export(

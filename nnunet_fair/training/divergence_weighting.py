@@ -7,8 +7,9 @@ none of its code is repeated.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,9 +18,11 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from nnunet_fair.errors import UserError
-from nnunet_fair.files import sync
+from nnunet_fair.errors import UserError, file_sentence
+from nnunet_fair.files import check_space, remove_leftovers, sync
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.fair_cases import find_fair_cases
+from nnunet_fair.processes import undone
 from nnunet_fair.training.attribute_table import chosen_attributes, read_metadata
 from nnunet_fair.training.case_scores import case_overlap
 from nnunet_fair.training.config import FairConfig
@@ -30,6 +33,8 @@ from nnunet_fair.training.present_classes import foreground_names, present_class
 from nnunet_fair.training.session import FairSession
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
+_UNFINISHED = ".tmp"  # what a checkpoint's name ends in while it is written
+
 if TYPE_CHECKING:  # what the mixin stands before: nnU-Net's trainer or a subclass of it
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer as _Host
 else:
@@ -37,12 +42,37 @@ else:
 
 
 @contextmanager
-def _in_one_sentence() -> Iterator[None]:
-    """End the process with a user's mistake in one sentence, where ``nnUNetv2_train`` would print a traceback."""
+def _in_one_sentence(folder: Path | None = None) -> Iterator[None]:
+    """End the process with a user's mistake in one sentence, where ``nnUNetv2_train`` would print a traceback.
+
+    Args:
+        folder: where a file that cannot be written is a user's matter, too.
+    """
     try:
         yield
     except UserError as error:
         raise SystemExit(f"nnunet-fair: {error}") from None
+    except OSError as error:
+        if folder is None or not str(error.filename).startswith(str(folder)):
+            raise
+        sentence = f"{file_sentence(error)}; the last checkpoint and its state are whole, --c continues from them"
+        raise SystemExit(f"nnunet-fair: {sentence}") from error
+
+
+@contextmanager
+def _as_file_error(path: Path) -> Iterator[None]:
+    """Name the checkpoint where it cannot be written; torch says so by a ``RuntimeError`` of its zip writer."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
+            raise
+        check_space(path.parent, path)
+        raise OSError(errno.EIO, str(error).splitlines()[0], str(path)) from error
+    except OSError as error:
+        if error.errno is not None:
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 class DivergenceWeighting(_Host):
@@ -78,6 +108,16 @@ class DivergenceWeighting(_Host):
         optimizer, scheduler = super().configure_optimizers()
         optimizer.register_step_pre_hook(lambda *_: self._session().clip(self.network.parameters()))
         return optimizer, scheduler
+
+    def run_training(self) -> None:
+        """As nnU-Net's, with no other training in the fold's folder meanwhile."""
+        folder = Path(self.output_folder)
+        with _in_one_sentence(folder), folder_lock(folder, renewed=True) if self.local_rank == 0 else nullcontext():
+            if self.local_rank == 0:
+                remove_leftovers(folder)
+                for unfinished in folder.glob(f"checkpoint_*.pth{_UNFINISHED}"):
+                    unfinished.unlink()
+            super().run_training()
 
     def _session(self) -> FairSession:
         """The session, which every step of a training has."""
@@ -198,11 +238,13 @@ class DivergenceWeighting(_Host):
             return
         name, next_epoch = Path(filename).name, self.current_epoch + 1
         self.fair_session.before_checkpoint(name, next_epoch)
-        temporary = f"{filename}.tmp"
-        super().save_checkpoint(temporary)
-        sync(temporary)
-        Path(temporary).replace(filename)
-        sync(Path(filename).parent)
+        temporary, path = Path(f"{filename}{_UNFINISHED}"), Path(filename)
+        with undone(lambda: temporary.unlink(missing_ok=True)), _as_file_error(path):
+            super().save_checkpoint(str(temporary))
+            check_space(temporary, path)
+            sync(temporary)
+            temporary.replace(path)
+        sync(path.parent)
         self.fair_session.after_checkpoint(name, next_epoch)
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:

@@ -1,11 +1,15 @@
 """The demo's own logic; the whole of it runs in tests/end_to_end."""
 
 import shlex
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
 from nnunet_fair import cli, demo
+from nnunet_fair.processes import is_running
 from nnunet_fair.training import trainer
 
 
@@ -44,6 +48,45 @@ def test_a_failing_stage_shows_why_and_stops(tmp_path, capsys, monkeypatch):
     assert "[1/8]" in captured.out and "[2/8]" not in captured.out
     # a second try replaces what the first left
     assert cli.main(["demo", "-o", str(tmp_path / "demo")]) == 1
+
+
+COMMAND = """#!/bin/sh
+sleep 300 &
+echo $! > {folder}/worker
+echo $$ > {folder}/command
+trap '' TERM HUP
+sleep 300 &
+wait
+wait
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_process_of_a_stage_outlives_the_demo(tmp_path, number):
+    """A command that does not end by itself, as a training whose workers load data."""
+    program = tmp_path / "bin" / "nnunet_fair"
+    program.parent.mkdir()
+    program.write_text(COMMAND.format(folder=tmp_path))
+    program.chmod(0o755)
+    script = (
+        f"import sys; from nnunet_fair import cli, processes; sys.executable = {str(program.parent / 'python')!r}\n"
+        "processes._COMMANDS_TIME_TO_END = 0.5\n"
+        f"sys.exit(cli.main(['demo', '-o', {str(tmp_path / 'demo')!r}]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pids = [tmp_path / "worker", tmp_path / "command"]
+    wait_for(lambda: all(path.is_file() and path.read_text().strip() for path in pids))
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 128 + number
+    wait_for(lambda: not any(is_running(int(path.read_text()), "") for path in pids))
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_the_environment_file_can_be_sourced(tmp_path):
