@@ -204,6 +204,7 @@ def write_folds(dataset_name: str, groups: pd.DataFrame, *, n_folds: int, seed: 
     folder = environment_folder(PREPROCESSED) / dataset_name
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / SPLITS_FILE
+    remove_leftovers(folder, SPLITS_FILE)
     previous = None
     if path.is_file() and not overwrite:
         try:

@@ -18,14 +18,14 @@ from pathlib import Path
 
 ALL = bool(os.environ.get("NNUNET_FAIR_ALL_KILLS"))
 """Whether every operation is tried instead of a few."""
-_A_FEW = 3
 
 SERVER = """
-import importlib, io, json, os, sys, traceback
+import importlib.util, json, os, sys, traceback
 for name in {modules!r}:
     importlib.import_module(name)
 from nnunet_fair import files
-from nnunet_fair.cli import main
+from nnunet_fair.cli import build_parser, main
+build_parser()
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 EVENTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate")
 count = 0
@@ -60,9 +60,11 @@ for line in sys.stdin:
         os.chdir(task["folder"])
         run = main
         if task["call"]:
-            module, function = task["call"].split(":")
-            sys.path[:0] = [path for path in task["path"] if path not in sys.path]
-            run = getattr(importlib.import_module(module), function)
+            file, function = task["call"].rsplit(":", 1)
+            specification = importlib.util.spec_from_file_location("called", file)
+            module = importlib.util.module_from_spec(specification)
+            specification.loader.exec_module(module)
+            run = getattr(module, function)
         count_operations(task["root"], task["at"], task["signal"])
         status = 99
         try:
@@ -93,7 +95,7 @@ class Commands:
 
     def __init__(self, folder: Path, modules: Sequence[str]) -> None:
         self._output = folder / "output"
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER.format(modules=tuple(modules))],
             stdin=subprocess.PIPE,
@@ -119,7 +121,7 @@ class Commands:
             root: the folder whose operations count.
             at: the operation before which it is ended; 0 for none.
             number: the signal.
-            call: ``module:function`` to call instead of ``nnunet_fair``.
+            call: ``file:function`` to call instead of ``nnunet_fair``.
             environment: variables to set.
         """
         variables = {key: value for key, value in os.environ.items() if key.startswith("nnUNet_")}
@@ -130,7 +132,6 @@ class Commands:
             "at": at,
             "signal": int(number),
             "call": call,
-            "path": [entry for entry in sys.path if entry],
             "output": str(self._output),
             "environment": {**variables, **(environment or {})},
         }
@@ -205,13 +206,11 @@ def end_at_every_operation(
     restore: Callable[[], None],
     *,
     check: Check = old_or_new,
-    again: Sequence[object] | None = None,
     without: Sequence[str] = (),
-    left_by_signal: Callable[[list[str]], bool] = lambda names: not names,
     call: str | None = None,
     status: int = 0,
-) -> int:
-    """Kill a command at its operations, and end it by SIGTERM there; how many kills it survived.
+) -> None:
+    """Kill a command before its operations, and end it by SIGTERM there.
 
     Args:
         commands: the server.
@@ -219,10 +218,8 @@ def end_at_every_operation(
         root: the folder it works in: everything in it is compared.
         restore: makes the folder as it is before the command.
         check: compares what was there before, what the whole command leaves, and what is there after a kill.
-        again: the command that is run after each; the same where None.
         without: see :func:`digest`.
-        left_by_signal: whether these hidden names may be left by SIGTERM.
-        call: see :meth:`Commands.run`.
+        call: see :meth:`Commands.run`; a function handles no signals, so that SIGTERM is nothing else than a kill.
         status: the command's exit status where nothing ends it.
     """
     restore()
@@ -232,26 +229,30 @@ def end_at_every_operation(
     wanted = digest(root, without=without)
     assert not hidden(root)
     every = range(1, n_operations + 1)
-    few = every if ALL else sorted({*every[:: max(1, n_operations // _A_FEW)], n_operations})
-    for at in few:
+    few = sorted({n_operations // 3, 2 * n_operations // 3})
+
+    def goes_on(at: int) -> None:
+        assert commands.run(arguments, root, call=call) == status, (at, commands.output)
+        differing = dict(digest(root, without=without).items() ^ wanted.items())
+        assert not differing, (at, differing)
+        assert not hidden(root), (at, hidden(root))
+
+    for at in every if ALL else few:
         restore()
         before = digest(root, without=without)
         assert commands.run(arguments, root, at=at, call=call) == -signal.SIGKILL, (at, commands.output)
         check(before, wanted, digest(root, without=without))
-        assert commands.run(again or arguments, root, call=call) == status, (at, commands.output)
-        assert digest(root, without=without) == wanted, at
-        assert not hidden(root), at
-    for at in every if ALL else few[1::2]:
+        goes_on(at)
+    for at in () if call else every if ALL else few[:1]:
         restore()
         before = digest(root, without=without)
         ended = commands.run(arguments, root, at=at, number=signal.SIGTERM, call=call)
-        if ended != status or "ended by SIGTERM" in commands.output:  # one that is held back to the end comes too late
-            assert ended == 128 + signal.SIGTERM, (at, ended, commands.output)
-            check(before, wanted, digest(root, without=without))
-        assert left_by_signal(hidden(root)), (at, hidden(root))
+        assert ended in (status, 128 + signal.SIGTERM), (at, ended, commands.output)  # one in the last step is too late
+        check(before, wanted, digest(root, without=without))
+        assert not hidden(root), (at, hidden(root))
+        goes_on(at)
     if ALL:
-        print(f"{n_operations} kills and {n_operations} signals survived")
-    return len(few)
+        print(f"{n_operations} kills and {0 if call else n_operations} signals survived")
 
 
 def replaced_by(folder: Path, copy: Path) -> None:

@@ -1,11 +1,11 @@
 """A command killed at each of its file operations: nothing lost, nothing half, the next run is whole.
 
-About four kills a command, spread over its operations; all of them with ``NNUNET_FAIR_ALL_KILLS=1`` in the environment.
+Two kills a command and one SIGTERM; before every operation with
+``NNUNET_FAIR_ALL_KILLS=1`` in the environment (``-s`` shows how many they were).
 """
 
-import hashlib
 import json
-import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,45 +15,14 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from tests.faults.kills import (
+    end_at_every_operation,
+    old_or_new,
+    replaced_by,
+    whole_files,
+)
+
 pytestmark = pytest.mark.slow
-
-KILLER = """
-import os, pathlib, shutil, sys
-from nnunet_fair import files
-count, limit = 0, int(sys.argv[1])
-def counted(module, name):
-    whole = getattr(module, name)
-    def step(*args, **kwargs):
-        global count
-        count += 1
-        if count == limit:
-            os.kill(os.getpid(), 9)
-        return whole(*args, **kwargs)
-    setattr(module, name, step)
-for module, name in ((pathlib.Path, "replace"), (pathlib.Path, "rename"), (pathlib.Path, "unlink"),
-                     (pathlib.Path, "write_text"), (shutil, "rmtree"), (shutil, "copyfile"), (files, "_exchange")):
-    counted(module, name)
-from nnunet_fair.cli import main
-status = main(sys.argv[2:])
-print("operations", count)
-sys.exit(status)
-"""
-
-
-def call(arguments, kill_at=0):
-    """Run a command in a process of its own, killed before its n-th file operation."""
-    return subprocess.run(
-        [sys.executable, "-c", KILLER, str(kill_at), *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
-def digest(folder: Path) -> dict[str, str]:
-    """What lies in a folder, hidden things too; times in it are no part of a result."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def write(path: Path, value: int, spot: int) -> None:
@@ -72,66 +41,120 @@ def masks(tmp_path):
     return tmp_path
 
 
-def kills_of(arguments, folder, restore, *, states):
-    """Kill at every operation; what is there after each kill and after the rerun."""
-    restore()
-    whole = call(arguments)
-    assert whole.returncode == 0, whole.stderr
-    n_operations = int(whole.stdout.rsplit("operations", 1)[1])
-    assert n_operations >= 3
-    wanted = digest(folder)
-    every = 1 if os.environ.get("NNUNET_FAIR_ALL_KILLS") else max(1, n_operations // 4)
-    for number in range(1, n_operations + 1, every):
-        restore()
-        before = digest(folder)
-        assert call(arguments, number).returncode == -9
-        states(before, wanted, digest(folder))
-        again = call(arguments)
-        assert again.returncode == 0, (number, again.stderr)
-        assert digest(folder) == wanted, number
-        hidden = [path.name for path in folder.parent.iterdir() if "nnunet_fair" in path.name]
-        assert hidden == [], number
-    return n_operations
+@pytest.fixture
+def cohort_to_score(masks):
+    """Eight cases with labels, two models' masks and a table."""
+    for number in range(8):
+        for folder in ("in", "older", "other"):
+            write(masks / folder / f"A_{number}.nii.gz", 1, number % (2 + len(folder) % 3))
+    (masks / "older" / "GONE.nii.gz").unlink()
+    table = pd.DataFrame({"case_id": [f"A_{n}" for n in range(8)], "age": ["old", "young"] * 4})
+    table.to_csv(masks / "table.csv", index=False)
+    return masks
 
 
-def test_postprocess_overwrite_swaps_the_folder_whole(masks):
-    import shutil
-
+def test_postprocess_overwrite_swaps_the_folder_whole(masks, commands):
     out = masks / "outputs" / "out"
-    made = call(["postprocess", "-i", masks / "older", "-o", masks / "first", "--keep", "1", "-np", "1"])
-    assert made.returncode == 0, made.stderr
+    made = ["postprocess", "-i", masks / "older", "-o", masks / "first", "--keep", "1", "-np", "1"]
+    assert commands.run(made, masks) == 0, commands.output
 
     def restore():
         shutil.rmtree(out.parent, ignore_errors=True)
         shutil.copytree(masks / "first", out)
 
-    def states(before, wanted, found):
-        assert found in (before, wanted)  # never a mixture
-
     arguments = ["postprocess", "-i", masks / "in", "-o", out, "--keep", "1", "-np", "1", "--overwrite"]
-    kills_of(arguments, out, restore, states=states)
+    end_at_every_operation(commands, arguments, out.parent, restore, check=old_or_new)
     assert not (out / "GONE.nii.gz").exists()
 
 
-def test_evaluate_leaves_whole_files(masks):
-    import shutil
+def test_evaluate_leaves_whole_files(cohort_to_score, commands):
+    out = cohort_to_score / "outputs" / "out"
+    arguments = ["evaluate", "-ref", cohort_to_score / "older", "-pred", cohort_to_score / "in", "-o", out]
+    arguments += ["-m", cohort_to_score / "table.csv", "--variables", "age", "-np", "1", "--resamples", "20"]
+    arguments += ["--overlays", "0"]
 
-    for number in range(3, 8):
-        for folder in ("in", "older"):
-            write(masks / folder / f"A_{number}.nii.gz", 1, number % 3)
-    (masks / "older" / "GONE.nii.gz").unlink()
-    table = pd.DataFrame({"case_id": [f"A_{n}" for n in range(8)], "age": ["old", "young"] * 4})
-    table.to_csv(masks / "table.csv", index=False)
-    out = masks / "outputs" / "out"
-    arguments = ["evaluate", "-ref", masks / "older", "-pred", masks / "in", "-m", masks / "table.csv", "-o", out]
-    arguments += ["--variables", "age", "-np", "1", "--resamples", "20", "--overlays", "0"]
+    def restore():
+        shutil.rmtree(out.parent, ignore_errors=True)
+        out.parent.mkdir()
 
-    def states(before, wanted, found):
-        visible = {name: content for name, content in found.items() if not name.startswith(".")}
-        assert visible.items() <= wanted.items()  # each file whole or not there
-
-    kills_of(arguments, out, lambda: shutil.rmtree(out.parent, ignore_errors=True), states=states)
+    end_at_every_operation(commands, arguments, out.parent, restore, check=whole_files)
     json.loads((out / "scores.json").read_text())
+
+
+def test_parts_of_an_evaluation_and_their_merging(cohort_to_score, commands):
+    root = cohort_to_score / "outputs"
+    pristine = cohort_to_score / "parts"
+    arguments = ["evaluate", "-ref", cohort_to_score / "older", "-pred", cohort_to_score / "in", "-o", root / "out"]
+    arguments += ["-m", cohort_to_score / "table.csv", "--variables", "age", "--resamples", "20", "--overlays", "0"]
+    first, second = ([*arguments, "-num_parts", "2", "-part_id", part, "-np", "1"] for part in "01")
+    root.mkdir()
+    assert commands.run(first, root) == 0, commands.output
+    shutil.copytree(root, pristine)
+    end_at_every_operation(commands, second, root, lambda: replaced_by(root, pristine), check=whole_files)
+    replaced_by(pristine, root)
+    merge = [*arguments, "--merge"]
+    end_at_every_operation(commands, merge, root, lambda: replaced_by(root, pristine), check=whole_files)
+
+
+def test_compare_leaves_whole_files(cohort_to_score, commands):
+    root, pristine = cohort_to_score / "outputs", cohort_to_score / "earlier"
+    arguments = ["compare", "-ref", cohort_to_score / "older", "-m", cohort_to_score / "table.csv", "-o", root / "out"]
+    arguments += ["--variables", "age", "-np", "1", "--resamples", "20", "--overlays", "0"]
+    root.mkdir()
+    one, other = (cohort_to_score / folder for folder in ("in", "other"))
+    assert commands.run([*arguments, "-a", one, "-b", other], root) == 0, commands.output
+    shutil.copytree(root, pristine)
+    swapped = [*arguments, "-a", other, "-b", one]
+    end_at_every_operation(commands, swapped, root, lambda: replaced_by(root, pristine), check=whole_files)
+
+
+@pytest.fixture
+def tabled(heart_dataset):
+    """A dataset with a table of its patients, and an earlier ``fair_cases.csv``."""
+    root = heart_dataset.parents[1]
+    rows = {"ID": [f"pat_{n}" for n in range(1, 11)], "sex": ["m", "w"] * 5, "site": list("AAAAABBBBB")}
+    pd.DataFrame(rows).to_csv(root / "table.csv", index=False)
+    plans = root / "nnUNet_preprocessed" / heart_dataset.name / "nnUNetPlans.json"
+    plans.parent.mkdir()
+    plans.write_text(json.dumps({"plans_name": "nnUNetPlans", "nnunet_fair": {"strength": 2.0}}))
+    return root
+
+
+def metadata_of(root: Path, *attributes: str) -> list:
+    table = ["--table", root / "table.csv", "--attributes", *attributes]
+    return ["metadata", "-d", "27", *table, "--stratify", "--folds", "2", "--overwrite"]
+
+
+def test_metadata_plans_and_audit(tabled, commands, tmp_path_factory):
+    pristine = tmp_path_factory.mktemp("pristine") / "copy"
+    assert commands.run(metadata_of(tabled, "sex"), tabled) == 0, commands.output
+    assert commands.run(["audit", "-d", "27", "-o", tabled / "audit"], tabled) == 0, commands.output
+    shutil.copytree(tabled, pristine)
+
+    def restore():
+        replaced_by(tabled, pristine)
+
+    end_at_every_operation(commands, metadata_of(tabled, "site"), tabled, restore, check=whole_files)
+    for change in ([], ["--as", "copied"]):
+        arguments = ["plans", "set", "-d", "27", "-p", "nnUNetPlans", "strength=4", "--overwrite", *change]
+        end_at_every_operation(commands, arguments, tabled, restore)
+    assert commands.run(metadata_of(tabled, "site", "sex"), tabled) == 0, commands.output
+    replaced_by(pristine, tabled)
+    arguments = ["audit", "-d", "27", "-o", tabled / "audit", "--min-group", "2"]
+    end_at_every_operation(commands, arguments, tabled, restore, check=whole_files)
+
+
+COHORT = ("-n", "5", "--size", "16", "24", "24", "--max-phases", "3")
+
+
+def test_synth_overwrite_swaps_the_cohort_whole(tmp_path, commands):
+    root, pristine = tmp_path / "root", tmp_path / "pristine"
+    root.mkdir()
+    made = ["synth", "-o", root / "cohort", *COHORT]
+    assert commands.run(made, root) == 0, commands.output
+    shutil.copytree(root, pristine)
+    arguments = [*made, "--seed", "1", "--overwrite"]
+    end_at_every_operation(commands, arguments, root, lambda: replaced_by(root, pristine))
 
 
 def test_an_interrupted_run_leaves_nothing_hidden(masks):

@@ -17,7 +17,7 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_METRICS, CALIBRATION_PROBLEM
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS, score_cases
-from nnunet_fair.files import plain, with_formula, write_csv, write_json
+from nnunet_fair.files import plain, remove_leftovers, with_formula, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
@@ -48,6 +48,8 @@ def score_part(
     path = output / PARTS / f"part_{part_id}_of_{num_parts}.csv"
     pairs = pairing.pairs[part_id::num_parts]
     with folder_lock(path):  # parts of one evaluation are scored side by side; one part twice is not
+        for file in (path, path.with_suffix(".json")):
+            remove_leftovers(path.parent, file.name)
         stamp = {"scoring": _scoring(scoring), "files": scored_files(pairs)}
         cases = score_cases(pairs, scoring, n_processes=n_processes)
         path.parent.mkdir(parents=True, exist_ok=True)
