@@ -47,12 +47,12 @@ def formats() -> list[Format]:
     """Every file of this package's own, and the tables users give."""
     from nnunet_fair.dataset_conversion.journal import JOURNAL_FILE, read_journal
     from nnunet_fair.dataset_conversion.recipes import RECIPE_FILE, RecipeSettings, read_recipe
-    from nnunet_fair.evaluation.crossval import _splits
     from nnunet_fair.evaluation.metrics.parts import read_case_rows
     from nnunet_fair.masks.breast_boxes import BOXES_FILE, read_boxes
     from nnunet_fair.masks.label_set import read_label_set
     from nnunet_fair.metadata.case_table import read_case_table
     from nnunet_fair.metadata.fair_cases import FAIR_CASES, read_fair_cases
+    from nnunet_fair.metadata.folds import read_folds
     from nnunet_fair.postprocessing.settings import (
         SETTINGS_FILE,
         PostprocessingSettings,
@@ -78,7 +78,7 @@ def formats() -> list[Format]:
         Format(CROPS_FILE, json.dumps({"cases": {"A": crop}}), read_crops),
         Format("fair_state_checkpoint_best_3.json", json.dumps(state), lambda folder: load_state(folder, 3)),
         Format(JOURNAL_FILE, json.dumps(journal) + "\n" + json.dumps(journal), read_journal),
-        Format("splits_final.json", json.dumps(folds), _in(_splits)),
+        Format("splits_final.json", json.dumps(folds), _in(read_folds)),
         Format("dataset.json", json.dumps(labels), read_label_set),
         Format("cases.csv", rows, _in(read_case_rows)),
         Format(FAIR_CASES, table, _in(read_fair_cases)),
