@@ -55,7 +55,7 @@ def _in_one_sentence(folder: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if folder is None or not str(error.filename).startswith(str(folder)):
             raise
-        sentence = f"{file_sentence(error)}; the last checkpoint and its state are whole, --c continues from them"
+        sentence = f"{file_sentence(error)}; the last checkpoint is whole, and the training can be continued from it"
         raise SystemExit(f"nnunet-fair: {sentence}") from error
 
 
