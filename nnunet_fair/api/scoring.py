@@ -120,7 +120,7 @@ def score_pairs(
             scored = score_arrays(reference, prediction, tuple(map(float, voxel)), options)
         except ValueError as error:
             raise UserError(f"case {case_id!r}: {error}") from error
-        rows += [{"case_id": str(case_id), **metrics, "status": SCORED, "problem": ""} for metrics in scored]
+        rows += [{"case_id": str(case_id), **metrics, "status": SCORED, "problem": ""} for metrics, _ in scored]
     columns = list(CASE_COLUMNS)
     if options.classes is not None:
         columns.insert(1, CLASS)

@@ -22,8 +22,9 @@ from nnunet_fair.commands.evaluation_arguments import (
 )
 from nnunet_fair.commands.table_arguments import add_table_arguments
 from nnunet_fair.errors import UserError
-from nnunet_fair.evaluation.metrics.options import ScoringOptions
+from nnunet_fair.evaluation.metrics.options import MATCHINGS, ScoringOptions
 from nnunet_fair.evaluation.reports.options import ReportOptions
+from nnunet_fair.evaluation.scores.options import AnalysisOptions
 
 if TYPE_CHECKING:
     from nnunet_fair.evaluation.scores.analysis import Analysis
@@ -98,6 +99,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="calibration is measured so far around the masks (default: %(default)g mm)",
     )
     add_analysis_arguments(parser)
+    measures = parser.add_argument_group("further measures")
+    measures.add_argument(
+        "--margin",
+        type=float,
+        metavar="DSC",
+        help="largest difference of the mean DSC that does not matter, named before the scores are seen: tests whether "
+        "each subgroup's is smaller (default: no test)",
+    )
+    measures.add_argument(
+        "--lesion-matching",
+        choices=MATCHINGS,
+        default=AnalysisOptions.lesion_matching,
+        help="which lesions are found: those that share a voxel with a predicted one, have an IoU of 0.1 with one, or "
+        "are paired with one of that IoU (default: %(default)s)",
+    )
+    measures.add_argument(
+        "--reference-share",
+        type=float,
+        metavar="R",
+        help="share of the image that a lesion takes, for the size-neutral nDSC (default: the mean of these cases)",
+    )
     report = parser.add_argument_group("report")
     report.add_argument("--title", help="title of the report")
     add_overlay_arguments(report)
@@ -123,6 +145,9 @@ def run(args: argparse.Namespace) -> int:
     check_ranges(args)
     if args.no_calibration and args.prob:
         raise UserError("-prob measures the calibration that --no-calibration leaves out; give one of them")
+    for flag, share in (("--margin", args.margin), ("--reference-share", args.reference_share)):
+        if share is not None and not 0 < share < 1:
+            raise UserError(f"{flag} takes a value above 0 and below 1, found {share:g}")
     if args.task == "pcr":
         return run_pcr(args)
     from nnunet_fair.evaluation.evaluate import evaluate
@@ -144,7 +169,12 @@ def run(args: argparse.Namespace) -> int:
         table_options(args),
         args.o,
         scoring=scoring,
-        analysis=analysis_options(args),
+        analysis=replace(
+            analysis_options(args),
+            margin=args.margin,
+            lesion_matching=args.lesion_matching,
+            reference_share=args.reference_share,
+        ),
         report=ReportOptions(
             title=args.title or ReportOptions.title,
             overlays=overlay_options(args),
@@ -153,7 +183,7 @@ def run(args: argparse.Namespace) -> int:
             anonymise=args.anonymise,
         ),
         n_processes=args.np,
-        cases=merge_parts(pairing.pairs, args.o, scoring) if args.merge else None,
+        scored=merge_parts(pairing.pairs, args.o, scoring) if args.merge else None,
     )
     if args.merge and args.anonymise:
         print(f"note: the files in {args.o / PARTS} keep the case IDs; do not share that folder")

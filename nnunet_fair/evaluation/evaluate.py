@@ -12,11 +12,13 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.anonymise import anonymise_cases, publishable_tables, rounded, without_combinations
 from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_PROBLEM
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
-from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, score_cases
+from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, ScoredCases, score_cases_and_lesions
 from nnunet_fair.evaluation.outputs import (
     CALIBRATION,
     CASES,
     FALSE_POSITIVES,
+    LESIONS,
+    MEASURES,
     RELIABILITY,
     REPORT,
     SCORES,
@@ -24,6 +26,7 @@ from nnunet_fair.evaluation.outputs import (
     output_folder,
     write_optional_table,
 )
+from nnunet_fair.evaluation.publishable_measures import publishable_measures
 from nnunet_fair.evaluation.reports.case_pictures import case_picture
 from nnunet_fair.evaluation.reports.case_volumes import Contour, check_overlay_options
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report, worst_cases
@@ -45,7 +48,10 @@ from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import plain, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
-OUTPUTS = (CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, CALIBRATION, RELIABILITY, REPORT)
+OUTPUTS = (
+    *(CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, CALIBRATION, RELIABILITY),
+    *(*MEASURES.values(), LESIONS, REPORT),
+)
 
 
 def evaluate(
@@ -57,9 +63,9 @@ def evaluate(
     analysis: AnalysisOptions,
     report: ReportOptions,
     n_processes: int = 1,
-    cases: pd.DataFrame | None = None,
+    scored: ScoredCases | None = None,
 ) -> Analysis:
-    """Score, analyse and write ``cases.csv``, ``scores.json``, ``subgroups.csv`` and ``report.html``.
+    """Score, analyse and write the tables, ``scores.json`` and ``report.html``.
 
     And ``calibration.csv`` and ``reliability.csv``, where probabilities are measured.
 
@@ -71,7 +77,7 @@ def evaluate(
         analysis: how the cases become scores.
         report: what the report shows.
         n_processes: number of processes for the scoring.
-        cases: the per-case table where it exists already (merged parts).
+        scored: the cases and lesions where they are scored already (merged parts).
 
     Returns:
         The analysis.
@@ -88,9 +94,9 @@ def evaluate(
     files = {path for pair in pairing.pairs for path in (pair.reference, pair.prediction, pair.probabilities) if path}
     folders = {path.parent for path in files}
     with output_folder(output, OUTPUTS, (table.path, report.model, images, *folders)):
-        if cases is None:
-            cases = score_cases(pairing.pairs, scoring, n_processes=n_processes)
-        cases = with_folds(cases, pairing.pairs)
+        if scored is None:
+            scored = score_cases_and_lesions(pairing.pairs, scoring, n_processes=n_processes)
+        cases, lesions = with_folds(scored.cases, pairing.pairs), scored.lesions
         tables = class_tables(cases)
         if tables:
             cases = mean_of_classes(tables)
@@ -102,11 +108,12 @@ def evaluate(
             names, cases, groups = anonymise_cases(pairing.pairs, cases, groups, tables.values())
             tables = {name: table.rename(index=names).reindex(cases.index) for name, table in tables.items()}
             tables = {name: table.assign(problem=cases["problem"]) for name, table in tables.items()}
+            lesions = renamed_lesions(lesions, names)
             analysis = without_combinations(analysis)
-        result = analyse_classes(cases, tables, groups, analysis, policy=scoring.empty)
+        result = analyse_classes(cases, tables, groups, analysis, policy=scoring.empty, lesions=lesions)
         if report.anonymise:
-            classes = {name: publishable_tables(found) for name, found in result.classes.items()}
-            result = replace(publishable_tables(result), classes=classes)
+            classes = {n: publishable_measures(publishable_tables(found)) for n, found in result.classes.items()}
+            result = replace(publishable_measures(publishable_tables(result)), classes=classes)
         classes = result.classes
         analyses = {MEAN: result, **classes} if tables else {"": result}
         settings = plain({"empty_masks": scoring.empty.value, **asdict(scoring)})
@@ -119,8 +126,8 @@ def evaluate(
         )
         # A row with a case's groups describes a patient, under whatever name.
         rows = {
-            name: cases_without_groups(table) if report.anonymise else cases_with_groups(table, groups)
-            for name, table in (tables or {"": cases}).items()
+            name: cases_without_groups(found.cases) if report.anonymise else cases_with_groups(found.cases, groups)
+            for name, found in (classes or analyses).items()
         }
         written_tables = (
             (rows, CASES),
@@ -128,9 +135,14 @@ def evaluate(
             ({name: found.false_positives for name, found in (classes or analyses).items()}, FALSE_POSITIVES),
             ({name: found.calibration for name, found in (classes or analyses).items()}, CALIBRATION),
             ({name: found.reliability for name, found in (classes or analyses).items()}, RELIABILITY),
+            *(
+                ({name: getattr(found.measures, measure) for name, found in analyses.items()}, file)
+                for measure, file in MEASURES.items()
+            ),
         )
         for by_class, name in written_tables:
             write_optional_table(stacked(by_class) if tables else by_class[""], output / name)
+        write_optional_table(lesions, output / LESIONS)
         write_json(rounded(document) if report.anonymise else document, output / SCORES)
         # The tables are there before anything is drawn.
         pictures = draw_overlays(pairing.pairs, worth_drawing(result), report, as_one_foreground(scoring), names=names)
@@ -145,6 +157,12 @@ def evaluate(
         )
         write_text(page, output / REPORT)
         return result
+
+
+def renamed_lesions(lesions: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """The lesions under the neutral names of their cases, in the order of these names."""
+    renamed = lesions.assign(case_id=lesions["case_id"].map(names))
+    return renamed.sort_values("case_id", kind="stable", ignore_index=True)
 
 
 def worth_drawing(analysis: Analysis) -> pd.DataFrame:

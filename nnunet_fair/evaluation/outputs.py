@@ -16,6 +16,16 @@ from nnunet_fair.outputs import begins_with, is_page, is_record, refuse_foreign,
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
 FALSE_POSITIVES = "false_positives.csv"
 CALIBRATION, RELIABILITY = "calibration.csv", "reliability.csv"
+EQUITY, EQUIVALENCE, SIZE_NEUTRAL = "equity.csv", "equivalence.csv", "size_neutral.csv"
+VOLUME, LESION_GROUPS, LESIONS = "volume.csv", "lesion_groups.csv", "lesions.csv"
+MEASURES = {
+    "equity": EQUITY,
+    "equivalence": EQUIVALENCE,
+    "size_neutral": SIZE_NEUTRAL,
+    "volume": VOLUME,
+    "lesions": LESION_GROUPS,
+}
+"""The file of each table of ``scores.measures.Measures``."""
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 _BEGINNINGS = {
     CASES: ("case_id,dsc", "class,case_id,dsc", "case_id,pcr,prediction"),
@@ -23,6 +33,12 @@ _BEGINNINGS = {
     FALSE_POSITIVES: ("subgroup,attributes,", "class,subgroup,attributes,"),
     CALIBRATION: ("subgroup,attributes,", "class,subgroup,attributes,"),
     RELIABILITY: ("subgroup,attributes,", "class,subgroup,attributes,"),
+    EQUITY: ("attributes,metric,", "class,attributes,metric,"),
+    EQUIVALENCE: ("subgroup,attributes,kind,n,n_others,", "class,subgroup,attributes,kind,n,n_others,"),
+    SIZE_NEUTRAL: ("attributes,n_cases,", "class,attributes,n_cases,"),
+    VOLUME: ("subgroup,attributes,kind,n,relative_error,", "class,subgroup,attributes,kind,n,relative_error,"),
+    LESION_GROUPS: ("subgroup,attributes,kind,size,", "class,subgroup,attributes,kind,size,"),
+    LESIONS: ("case_id,kind,lesion,", "class,case_id,kind,lesion,"),
     LEVELLING: ("variable,", "attribute,", "class,variable,"),
 }
 _KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}

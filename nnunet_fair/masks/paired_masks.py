@@ -89,7 +89,7 @@ def read_masks(
     *,
     labels: tuple[int, ...] | None = None,
     resample: bool = False,
-) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...], int]:
     """Read a case's two masks, cropped to the box that holds both and one voxel around.
 
     Args:
@@ -99,8 +99,8 @@ def read_masks(
         resample: see :func:`same_grid`.
 
     Returns:
-        Reference and prediction, bool arrays of one shape (slices, rows, columns) or (rows, columns), and the voxel
-        size in mm along each of their axes.
+        Reference and prediction, bool arrays of one shape (slices, rows, columns) or (rows, columns), the voxel size in
+        mm along each of their axes, and the number of voxels of the whole image.
 
     Raises:
         CaseProblemError: a file is unreadable, cut short, of another grid or holds unexpected labels.
@@ -119,7 +119,7 @@ def crop_masks(
     prediction_path: Path | None,
     *,
     labels: tuple[int, ...] | None = None,
-) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...], int]:
     """The foreground of two masks of one grid, cropped to the box that holds both and one voxel around.
 
     Args:
@@ -138,13 +138,13 @@ def crop_masks(
     arrays, spacing = _cropped(reference, prediction)
     reference_mask = _foreground(arrays[0], labels, reference_path)
     if prediction is None or prediction_path is None:
-        return reference_mask, np.zeros_like(reference_mask), spacing
-    return reference_mask, _foreground(arrays[1], labels, prediction_path), spacing
+        return reference_mask, np.zeros_like(reference_mask), spacing, reference.values.size
+    return reference_mask, _foreground(arrays[1], labels, prediction_path), spacing, reference.values.size
 
 
 def read_labels(
     reference_path: Path, prediction_path: Path | None, *, known: frozenset[int], resample: bool = False
-) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...], int]:
     """Read a case's two label arrays, cropped to the box that holds both and one voxel around.
 
     Args:
@@ -154,8 +154,8 @@ def read_labels(
         resample: see :func:`same_grid`.
 
     Returns:
-        Reference and prediction, label arrays of one shape (slices, rows, columns) or (rows, columns), and the voxel
-        size in mm along each of their axes.
+        Reference and prediction, label arrays of one shape (slices, rows, columns) or (rows, columns), the voxel size
+        in mm along each of their axes, and the number of voxels of the whole image.
 
     Raises:
         CaseProblemError: a file is unreadable, cut short, of another grid or holds a label that is not known.
@@ -173,7 +173,8 @@ def read_labels(
                 f"{path} holds the value {other[0]:g}, which is no label of the dataset "
                 f"({', '.join(map(str, sorted(known)))})"
             )
-    return arrays[0], arrays[1] if prediction is not None else np.zeros_like(arrays[0]), spacing
+    empty_or_predicted = arrays[1] if prediction is not None else np.zeros_like(arrays[0])
+    return arrays[0], empty_or_predicted, spacing, reference.values.size
 
 
 def _cropped(reference: Mask, prediction: Mask | None) -> tuple[list[np.ndarray], tuple[float, ...]]:

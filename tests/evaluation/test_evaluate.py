@@ -237,6 +237,8 @@ def test_healthy_patients_are_another_question(cohort, save_mask, capsys):
         (["--merge"], "there is no part"),
         (["--lambda", "2"], "--lambda takes a value between 0 and 1, found 2"),
         (["--min-group", "0"], "--min-group takes a value of 1 or more, found 0"),
+        (["--margin", "1"], "--margin takes a value above 0 and below 1, found 1"),
+        (["--reference-share", "0"], "--reference-share takes a value above 0 and below 1, found 0"),
         (["--confidence", "95"], "--confidence takes a value between 0.5 and 0.9999"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -261,8 +263,51 @@ def test_parts_merge_to_the_same_files(numbers_only, cohort):
     for part in range(3):
         assert _evaluate(cohort, "-num_parts", "3", "-part_id", str(part), out="merged") == 0
     assert _evaluate(cohort, "--merge", out="merged") == 0
-    for name in ("cases.csv", "scores.json", "subgroups.csv"):
+    names = (
+        "cases.csv",
+        "scores.json",
+        "subgroups.csv",
+        "lesions.csv",
+        "lesion_groups.csv",
+        "volume.csv",
+    )
+    for name in names:
         assert (cohort / "merged" / name).read_bytes() == (cohort / "out" / name).read_bytes()
+
+
+def test_the_lesions_of_a_part_belong_to_it(numbers_only, cohort, capsys):
+    assert _evaluate(cohort, "-num_parts", "1", "-part_id", "0") == 0
+    path = cohort / "out" / "parts" / "lesions_0_of_1.csv"
+    path.write_text(path.read_text().replace("True", "False"))
+    assert _evaluate(cohort, "--merge") == 1
+    assert "a run was interrupted" in capsys.readouterr().err
+
+
+def test_further_measures_are_written(numbers_only, cohort):
+    assert _evaluate(cohort, "--margin", "0.4", "--reference-share", "0.5", "--min-group", "5", "--seed", "3") == 0
+    out = cohort / "out"
+    cases = pd.read_csv(out / "cases.csv", index_col="case_id")
+    assert list(cases.columns[:2]) == ["dsc", "ndsc"] and set(cases["volume_image_mm3"]) == {6 * 20 * 20 * 2.0}
+    moved = cases.loc["CASE_001"]  # 24 of 192 voxels moved by one: as many missed as invented
+    kappa = 192 / (2400 - 192)
+    assert moved["ndsc"] == pytest.approx(2 * 168 / (2 * 168 + kappa * 24 + 24))
+    lesions = pd.read_csv(out / "lesions.csv")
+    assert (lesions["kind"] == "reference").sum() == 24 and not lesions.loc[
+        lesions["case_id"] == "CASE_023", "touches"
+    ].any()
+    groups = pd.read_csv(out / "lesion_groups.csv").set_index(["size", "subgroup"])
+    assert groups.loc[("all", "all"), "sensitivity"] == pytest.approx(23 / 24)
+    scores = _scores(cohort)
+    assert scores["reference_share"] == 0.5 and scores["lesion_matching"] == "touch"
+    assert {row["attributes"] for row in scores["equity"]} >= {"age", "menopausal_status", "breast_density"}
+    equivalence = pd.read_csv(out / "equivalence.csv")
+    assert set(equivalence["margin"]) == {0.4} and equivalence["equivalent"].any()
+    assert scores["volume"][0]["relative_error"] == pytest.approx(-1 / 24)
+    subgroups = pd.read_csv(out / "subgroups.csv").set_index("subgroup")
+    assert subgroups.loc["age=51-60", "smallest_detectable"] > 0
+    assert subgroups.loc["all", "worst_tenth_dsc"] < subgroups.loc["all", "mean_dsc"]
+    assert subgroups.loc["all", "mean_ndsc"] == pytest.approx(cases["ndsc"].mean())
+    assert _evaluate(cohort, "--min-group", "5") == 0 and not (out / "equivalence.csv").exists()
 
 
 def test_parts_of_other_options_or_divisions_are_refused(numbers_only, cohort, capsys):

@@ -209,7 +209,7 @@ def test_skewed_masks_of_two_grids_are_resampled(tmp_path):
     nibabel.save(nibabel.Nifti1Image(VOLUME[:, 2:].T, moved), tmp_path / "p.nii.gz")
     with pytest.raises(CaseProblemError, match="has size 20×14×8 where the reference has 20×16×8"):
         read_masks(reference, tmp_path / "p.nii.gz", labels=(1,))
-    expected, found, _ = read_masks(reference, tmp_path / "p.nii.gz", labels=(1,), resample=True)
+    expected, found, *_ = read_masks(reference, tmp_path / "p.nii.gz", labels=(1,), resample=True)
     assert np.array_equal(expected, found) and expected.sum() == (VOLUME == 1).sum()
 
 

@@ -14,16 +14,16 @@ LESION[1:4, 2:6, 3:7] = 1
 def test_masks_are_cropped_to_both_with_spacing_in_array_order(tmp_path, save_mask):
     other = np.zeros_like(LESION)
     other[4, 7, 8] = 1
-    reference, prediction, spacing = read_masks(
+    reference, prediction, spacing, n_voxels = read_masks(
         save_mask(LESION, tmp_path / "r.nii.gz"), save_mask(other, tmp_path / "p.nii.gz")
     )
-    assert spacing == (2.0, 1.0, 1.0)
+    assert spacing == (2.0, 1.0, 1.0) and n_voxels == LESION.size
     assert reference.shape == prediction.shape == (5, 7, 7)
     assert reference.sum() == LESION.sum() and prediction.sum() == 1 and prediction[-1, -1, -1]
 
 
 def test_a_missing_prediction_is_empty(tmp_path, save_mask):
-    reference, prediction, _ = read_masks(save_mask(LESION, tmp_path / "r.nii.gz"), None)
+    reference, prediction, *_ = read_masks(save_mask(LESION, tmp_path / "r.nii.gz"), None)
     assert reference.sum() == LESION.sum() and not prediction.any() and prediction.shape == reference.shape
 
 
@@ -64,7 +64,7 @@ def test_another_grid_is_refused(tmp_path, save_mask, array, spacing, origin, me
 def test_another_grid_is_resampled_when_asked(tmp_path, save_mask):
     reference = save_mask(LESION, tmp_path / "r.nii.gz")
     coarse = save_mask(LESION[:, 2:, :], tmp_path / "p.nii.gz", origin=(0.0, 2.0, 0.0))
-    reference_mask, prediction_mask, _ = read_masks(reference, coarse, resample=True)
+    reference_mask, prediction_mask, *_ = read_masks(reference, coarse, resample=True)
     assert np.array_equal(reference_mask, prediction_mask)
 
 
@@ -96,5 +96,5 @@ def test_colour_image_is_refused(tmp_path):
 
 def test_two_dimensional_png(tmp_path, save_mask):
     path = save_mask(LESION[2], tmp_path / "m.png", spacing=(1.0, 1.0))
-    reference, _, spacing = read_masks(path, path)
+    reference, _, spacing, _ = read_masks(path, path)
     assert spacing == (1.0, 1.0) and reference.sum() == 16

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
-import cc3d
 import numpy as np
 
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy, OverlapMetrics, empty_mask_values
+from nnunet_fair.evaluation.metrics.lesions import Lesion, case_lesions, lesion_counts
 from nnunet_fair.evaluation.metrics.options import SURFACE_TOLERANCE_MM
 from nnunet_fair.evaluation.metrics.surface_distance import surface_distances
 from nnunet_fair.masks.boxes import bounding_box
@@ -32,6 +31,7 @@ class CaseMetrics:
         volume_reference_mm3: volume of the reference.
         volume_prediction_mm3: volume of the prediction.
         volume_error_mm3: prediction minus reference.
+        volume_image_mm3: volume of the whole image, without what the reference ignores.
         lesions_reference: connected components (26-neighbourhood; 8 in 2D) of the reference.
         lesions_detected: those that the prediction touches with at least one voxel.
         lesions_prediction: connected components of the prediction.
@@ -48,6 +48,7 @@ class CaseMetrics:
     volume_reference_mm3: float
     volume_prediction_mm3: float
     volume_error_mm3: float
+    volume_image_mm3: float
     lesions_reference: int
     lesions_detected: int
     lesions_prediction: int
@@ -58,21 +59,36 @@ def case_metrics(
     reference: np.ndarray,
     prediction: np.ndarray,
     spacing: tuple[float, ...],
+    n_voxels: int | None = None,
     *,
     policy: EmptyMaskPolicy = EmptyMaskPolicy.CHALLENGE,
     tolerance_mm: float = SURFACE_TOLERANCE_MM,
 ) -> CaseMetrics:
-    """Score one case.
+    """Score one case, see :func:`score_masks`."""
+    return score_masks(reference, prediction, spacing, n_voxels, policy=policy, tolerance_mm=tolerance_mm)[0]
+
+
+def score_masks(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing: tuple[float, ...],
+    n_voxels: int | None = None,
+    *,
+    policy: EmptyMaskPolicy = EmptyMaskPolicy.CHALLENGE,
+    tolerance_mm: float = SURFACE_TOLERANCE_MM,
+) -> tuple[CaseMetrics, list[Lesion]]:
+    """Score one case and list its lesions.
 
     Args:
         reference: bool array of shape (slices, rows, columns) or (rows, columns), the expert's mask.
         prediction: bool array of the same shape.
         spacing: voxel size in mm along each array axis.
+        n_voxels: voxels of the whole image, where the masks are a part of it; None where they are all of it.
         policy: what empty masks mean.
         tolerance_mm: the tolerance of the surface DSC, in mm.
 
     Returns:
-        The metrics. Computed on the masks' joint bounding box, and equal to those of the whole image.
+        The metrics and the lesions. Computed on the masks' joint bounding box, and equal to those of the whole image.
 
     Raises:
         ValueError: the shapes differ, an array is not bool or spacing has another length than the arrays' dimensions.
@@ -81,6 +97,7 @@ def case_metrics(
         raise ValueError(f"shapes {reference.shape} and {prediction.shape} with spacing {spacing} do not fit together")
     if reference.dtype != bool or prediction.dtype != bool:
         raise ValueError(f"expected bool masks, found {reference.dtype} and {prediction.dtype}")
+    n_voxels = reference.size if n_voxels is None else n_voxels
     box = bounding_box(reference, prediction, margin=1) or tuple(slice(0, 1) for _ in spacing)
     reference, prediction = reference[box], prediction[box]
 
@@ -102,8 +119,8 @@ def case_metrics(
         )
     else:
         overlaps = empty
-    lesions = lesion_counts(reference, prediction)
-    return CaseMetrics(
+    lesions = case_lesions(reference, prediction, spacing)
+    metrics = CaseMetrics(
         dsc=overlaps.dsc,
         hd95_voxel=hd95,
         norm_hd=normalised_hd(hd95),
@@ -114,38 +131,12 @@ def case_metrics(
         volume_reference_mm3=n_reference * voxel_volume,
         volume_prediction_mm3=n_prediction * voxel_volume,
         volume_error_mm3=(n_prediction - n_reference) * voxel_volume,
-        lesions_reference=lesions["lesions_reference"],
-        lesions_detected=lesions["lesions_detected"],
-        lesions_prediction=lesions["lesions_prediction"],
-        lesions_false=lesions["lesions_false"],
+        volume_image_mm3=n_voxels * voxel_volume,
+        **lesion_counts(lesions),
     )
+    return metrics, lesions
 
 
 def normalised_hd(hd95_voxel: float) -> float:
     """The challenge's NormHD: HD95 in voxels over 150, infinity becomes 1, larger values are not clipped."""
     return 1.0 if math.isinf(hd95_voxel) else hd95_voxel / HD_MAX_VOXELS
-
-
-def lesion_counts(reference: np.ndarray, prediction: np.ndarray) -> dict[str, int]:
-    """Count lesions found, missed and invented.
-
-    Args:
-        reference: bool array of shape (slices, rows, columns) or (rows, columns).
-        prediction: bool array of the same shape.
-
-    Returns:
-        lesions_reference, lesions_detected, lesions_prediction, lesions_false: see :class:`CaseMetrics`.
-    """
-    connectivity: Literal[8, 26] = 26 if reference.ndim == 3 else 8
-    # A rim of background: cc3d 4.1.1 fails on arrays that are one voxel wide along all axes but one.
-    reference, prediction = np.pad(reference, 1), np.pad(prediction, 1)
-    reference_lesions, n_reference = cc3d.connected_components(reference, connectivity=connectivity, return_N=True)
-    prediction_lesions, n_prediction = cc3d.connected_components(prediction, connectivity=connectivity, return_N=True)
-    detected = np.unique(reference_lesions[prediction & reference])
-    right = np.unique(prediction_lesions[prediction & reference])
-    return {
-        "lesions_reference": int(n_reference),
-        "lesions_detected": len(detected),
-        "lesions_prediction": int(n_prediction),
-        "lesions_false": int(n_prediction) - len(right),
-    }

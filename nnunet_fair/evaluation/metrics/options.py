@@ -10,6 +10,9 @@ from nnunet_fair.masks.label_set import LabelSet
 
 SURFACE_TOLERANCE_MM = 2.0
 CALIBRATION_MARGIN_MM = 10.0
+TOUCH, IOU, ONE_TO_ONE = "touch", "iou", "one-to-one"
+MATCHINGS = (TOUCH, IOU, ONE_TO_ONE)
+"""Rules for which lesions were found, see :mod:`nnunet_fair.evaluation.metrics.lesions`."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_METRICS, CALIBRATION_PROBLEM
+from nnunet_fair.evaluation.metrics.lesions import LESION_FIELDS
+from nnunet_fair.evaluation.metrics.ndsc import NDSC
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
-from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS, score_cases
+from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS, ScoredCases, score_cases_and_lesions
 from nnunet_fair.files import plain, remove_leftovers, with_formula, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.pairing import CasePair, Pairing
@@ -27,7 +29,7 @@ PARTS = "parts"
 def score_part(
     pairing: Pairing, output: Path, *, num_parts: int, part_id: int, scoring: ScoringOptions, n_processes: int = 1
 ) -> Path:
-    """Score every ``num_parts``-th case and write ``parts/part_<id>_of_<n>.csv``.
+    """Score every ``num_parts``-th case and write ``parts/part_<id>_of_<n>.csv`` and its lesions.
 
     Args:
         pairing: all cases.
@@ -38,7 +40,7 @@ def score_part(
         n_processes: number of processes.
 
     Returns:
-        The file written; the options lie beside it as JSON.
+        The file of the cases; their lesions, ``lesions_<id>_of_<n>.csv``, and the options, as JSON, lie beside it.
 
     Raises:
         UserError: part_id is not below num_parts.
@@ -48,18 +50,25 @@ def score_part(
     path = output / PARTS / f"part_{part_id}_of_{num_parts}.csv"
     pairs = pairing.pairs[part_id::num_parts]
     with folder_lock(path):  # parts of one evaluation are scored side by side; one part twice is not
-        for file in (path, path.with_suffix(".json")):
+        for file in (path, _lesions_path(path), path.with_suffix(".json")):
             remove_leftovers(path.parent, file.name)
         stamp = {"scoring": _scoring(scoring), "files": scored_files(pairs)}
-        cases = score_cases(pairs, scoring, n_processes=n_processes)
+        scored = score_cases_and_lesions(pairs, scoring, n_processes=n_processes)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(cases.reset_index(), path)
-        # Last, with a digest of the rows: where a kill comes between the two, they do not belong together.
-        write_json({**stamp, "rows": _digest(path)}, path.with_suffix(".json"))
+        write_csv(scored.cases.reset_index(), path)
+        write_csv(scored.lesions, _lesions_path(path))
+        # Last, with digests of the rows: where a kill comes between them, they do not belong together.
+        digests = {"rows": _digest(path), "lesions": _digest(_lesions_path(path))}
+        write_json({**stamp, **digests}, path.with_suffix(".json"))
     return path
 
 
-def merge_parts(pairs: tuple[CasePair, ...], output: Path, scoring: ScoringOptions) -> pd.DataFrame:
+def _lesions_path(path: Path) -> Path:
+    """The lesions of a part."""
+    return path.with_name(path.name.replace("part_", "lesions_", 1))
+
+
+def merge_parts(pairs: tuple[CasePair, ...], output: Path, scoring: ScoringOptions) -> ScoredCases:
     """Put the parts together.
 
     Args:
@@ -68,7 +77,7 @@ def merge_parts(pairs: tuple[CasePair, ...], output: Path, scoring: ScoringOptio
         scoring: the options of this call, which have to be those of the parts.
 
     Returns:
-        The per-case table of all cases, in the order of ``pairs``.
+        The tables of all cases, in the order of ``pairs``.
 
     Raises:
         UserError: there are no parts, parts of another division or of other options, or a part is missing.
@@ -99,7 +108,31 @@ def merge_parts(pairs: tuple[CasePair, ...], output: Path, scoring: ScoringOptio
     missing = [pair.case_id for pair in pairs if pair.case_id not in frame.index]
     if missing:
         raise UserError(f"{len(missing)} cases are in no part, the first {missing[0]!r}; score the parts again")
-    return frame.loc[[pair.case_id for pair in pairs]]
+    case_ids = [pair.case_id for pair in pairs]
+    lesions = pd.concat([read_lesion_rows(_lesions_path(path)) for path in paths], ignore_index=True)
+    place = {case_id: position for position, case_id in enumerate(case_ids)}
+    order = lesions["case_id"].map(place).dropna().sort_values(kind="stable").index
+    return ScoredCases(frame.loc[case_ids], lesions.loc[order].reset_index(drop=True))
+
+
+def read_lesion_rows(path: Path) -> pd.DataFrame:
+    """Read a table of lesions as it was written, to the last bit.
+
+    Raises:
+        UserError: it is no such table.
+    """
+    again = "it is written by nnunet_fair evaluate; evaluate again"
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], index_col=False)
+        frame = frame.map(with_formula)
+        for name in ("volume_mm3", "diameter_mm", "best_iou", "matched_iou", "dsc"):
+            frame[name] = frame[name].map(float, na_action="ignore").astype(float)
+        return frame.assign(
+            lesion=frame["lesion"].astype(int),
+            touches=frame["touches"].map({"True": True, "False": False}).astype(bool),
+        )[[*([CLASS] if CLASS in frame else []), "case_id", *LESION_FIELDS]]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a table of lesions ({error}); {again}") from error
 
 
 def read_case_rows(path: Path) -> pd.DataFrame:
@@ -126,7 +159,7 @@ def read_case_rows(path: Path) -> pd.DataFrame:
     )
     if twice.any():
         raise UserError(f"{path}: case {frame.index[twice][0]!r} occurs more than once")
-    for name in [name for name in (*METRICS, *CALIBRATION_METRICS, *BIN_COLUMNS) if name in frame.columns]:
+    for name in [name for name in (*METRICS, NDSC, *CALIBRATION_METRICS, *BIN_COLUMNS) if name in frame.columns]:
         # Python's float reads back what was written to the last bit; the reader's own parser does so in some versions.
         try:
             frame[name] = frame[name].map(float, na_action="ignore").astype(float)
@@ -167,10 +200,11 @@ def _check_part(path: Path, scoring: ScoringOptions) -> dict[str, object]:
         raise UserError(f"{path} has no {record.name} beside it, which tells how it was scored; {again}")
     try:
         stamp = json.loads(record.read_text(encoding="utf-8"))
-        options, files, rows = stamp["scoring"], dict(stamp["files"]), stamp["rows"]
+        options, files, rows = stamp["scoring"], dict(stamp["files"]), (stamp["rows"], stamp["lesions"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{record} is damaged or from an earlier version; {again}") from error
-    if rows != _digest(path):
+    lesions = _lesions_path(path)
+    if rows != (_digest(path), _digest(lesions) if lesions.is_file() else None):
         raise UserError(f"{path} is not the table {record.name} was written for: a run was interrupted; {again}")
     if options != _scoring(scoring):
         raise UserError(f"{path} was scored with other options than this call; give the same scoring options")

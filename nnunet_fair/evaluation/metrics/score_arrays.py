@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
+from nnunet_fair.evaluation.metrics.case_metrics import score_masks
+from nnunet_fair.evaluation.metrics.lesions import Lesion
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 
 CLASS = "class"
@@ -16,8 +17,8 @@ CLASS = "class"
 
 def score_arrays(
     reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...], options: ScoringOptions
-) -> list[dict[str, Any]]:
-    """The metrics of one case from its label arrays.
+) -> list[tuple[dict[str, Any], list[Lesion]]]:
+    """The metrics and lesions of one case from its label arrays.
 
     Args:
         reference: label array of shape (slices, rows, columns) or (rows, columns), bool or numbers.
@@ -26,8 +27,8 @@ def score_arrays(
         options: labels or classes, policy for empty masks and tolerance.
 
     Returns:
-        The metrics by name, see :class:`~nnunet_fair.evaluation.metrics.case_metrics.CaseMetrics`; one entry a class,
-        with its name in ``class``, where there are classes.
+        The metrics by name, see :class:`~nnunet_fair.evaluation.metrics.case_metrics.CaseMetrics`, and the lesions; one
+        entry a class, with its name in ``class``, where there are classes.
 
     Raises:
         ValueError: the shapes or the spacing do not fit, or there are labels that were not named.
@@ -37,31 +38,40 @@ def score_arrays(
         _check_labels(arrays, options.known_labels)
         return score_class_arrays(arrays[0], arrays[1], spacing, options)
     masks = [_foreground(array, options.labels) for array in arrays]
-    metrics = case_metrics(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
-    return [asdict(metrics)]
+    metrics, lesions = score_masks(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
+    return [(asdict(metrics), lesions)]
 
 
 def score_class_arrays(
-    reference: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...], options: ScoringOptions
-) -> list[dict[str, Any]]:
-    """The metrics of one case in each class; voxels that the reference ignores are background in both.
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing: tuple[float, ...],
+    options: ScoringOptions,
+    n_voxels: int | None = None,
+) -> list[tuple[dict[str, Any], list[Lesion]]]:
+    """The metrics and lesions of one case in each class; voxels that the reference ignores are background in both.
 
     Args:
         reference: label array of shape (slices, rows, columns) or (rows, columns).
         prediction: label array of the same shape.
         spacing: voxel size in mm along each array axis.
         options: the classes, the ignore label, policy for empty masks and tolerance.
+        n_voxels: voxels of the whole image, where the arrays are a part of it that holds every label; None where they
+            are all of it.
 
     Returns:
-        The metrics by name and, in ``class``, the class's name, one entry a class.
+        The metrics by name with the class's name in ``class``, and the lesions, one entry a class.
     """
     annotated = np.ones(reference.shape, bool) if options.ignore is None else reference != options.ignore
-    rows: list[dict[str, Any]] = []
+    n_annotated = (reference.size if n_voxels is None else n_voxels) - int(np.count_nonzero(~annotated))
+    scored: list[tuple[dict[str, Any], list[Lesion]]] = []
     for name, labels in options.classes or ():
         masks = [np.isin(array, labels) & annotated for array in (reference, prediction)]
-        metrics = case_metrics(masks[0], masks[1], spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
-        rows.append({CLASS: name, **asdict(metrics)})
-    return rows
+        metrics, lesions = score_masks(
+            masks[0], masks[1], spacing, n_annotated, policy=options.empty, tolerance_mm=options.tolerance_mm
+        )
+        scored.append(({CLASS: name, **asdict(metrics)}, lesions))
+    return scored
 
 
 def _check_labels(arrays: list[np.ndarray], known: frozenset[int]) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
+from typing import TypeAlias
 
 import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_METRICS, CALIBRATION_PROBLEM
-from nnunet_fair.evaluation.metrics.case_metrics import CaseMetrics, case_metrics
+from nnunet_fair.evaluation.metrics.case_metrics import CaseMetrics, score_masks
 from nnunet_fair.evaluation.metrics.case_probabilities import calibration_rows
+from nnunet_fair.evaluation.metrics.lesions import LESION_FIELDS, Lesion
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_arrays import CLASS, score_class_arrays
 from nnunet_fair.masks.paired_masks import read_labels, read_masks
@@ -28,9 +30,24 @@ NOT_SCORED = "not scored"
 CALIBRATION_COLUMNS = (*CALIBRATION_METRICS, CALIBRATION_PROBLEM, *BIN_COLUMNS)
 METRICS = tuple(field.name for field in fields(CaseMetrics))
 CASE_COLUMNS = ("case_id", *METRICS, "status", "problem")
+LESION_COLUMNS = ("case_id", *LESION_FIELDS)
+Rows: TypeAlias = list[dict[str, object]]
 
 
-def score_case(pair: CasePair, options: ScoringOptions) -> list[dict[str, object]]:
+@dataclass(frozen=True, repr=False)
+class ScoredCases:
+    """What scoring gives.
+
+    Attributes:
+        cases: one row a case, see :func:`score_cases`.
+        lesions: one row a lesion with ``LESION_COLUMNS``, and its ``class`` where there are classes.
+    """
+
+    cases: pd.DataFrame
+    lesions: pd.DataFrame
+
+
+def score_case(pair: CasePair, options: ScoringOptions) -> tuple[Rows, Rows]:
     """Score one case from its files.
 
     Args:
@@ -39,33 +56,45 @@ def score_case(pair: CasePair, options: ScoringOptions) -> list[dict[str, object
 
     Returns:
         A row with ``CASE_COLUMNS``, one a class where there are classes; without metrics, and with the reason in
-        ``problem``, where it could not be scored.
+        ``problem``, where it could not be scored. And a row a lesion.
     """
     if options.classes is not None:
         return _score_classes(pair, options.classes, options)
     try:
-        reference, prediction, spacing = read_masks(
+        reference, prediction, spacing, n_voxels = read_masks(
             pair.reference, pair.prediction, labels=options.labels, resample=options.resample
         )
     except CaseProblemError as problem:
-        return [{"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}]
-    metrics = case_metrics(reference, prediction, spacing, policy=options.empty, tolerance_mm=options.tolerance_mm)
-    return [{"case_id": pair.case_id, **asdict(metrics), "status": _status(pair)}]
+        return [{"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}], []
+    metrics, lesions = score_masks(
+        reference, prediction, spacing, n_voxels, policy=options.empty, tolerance_mm=options.tolerance_mm
+    )
+    row = {"case_id": pair.case_id, **asdict(metrics), "status": _status(pair)}
+    return [row], _lesion_rows(lesions, case_id=pair.case_id)
+
+
+def _lesion_rows(lesions: list[Lesion], **of_case: str) -> Rows:
+    """The rows of a case's lesions."""
+    return [{**of_case, **asdict(lesion)} for lesion in lesions]
 
 
 def _score_classes(
     pair: CasePair, classes: Sequence[tuple[str, tuple[int, ...]]], options: ScoringOptions
-) -> list[dict[str, object]]:
-    """One row a class."""
+) -> tuple[Rows, Rows]:
+    """One row a class, and one a lesion of a class."""
     try:
-        reference, prediction, spacing = read_labels(
+        reference, prediction, spacing, n_voxels = read_labels(
             pair.reference, pair.prediction, known=options.known_labels, resample=options.resample
         )
     except CaseProblemError as problem:
         failed = {"case_id": pair.case_id, "status": NOT_SCORED, "problem": str(problem)}
-        return [{**failed, CLASS: name} for name, _ in classes]
-    metrics = score_class_arrays(reference, prediction, spacing, options)
-    return [{"case_id": pair.case_id, **row, "status": _status(pair)} for row in metrics]
+        return [{**failed, CLASS: name} for name, _ in classes], []
+    rows: Rows = []
+    lesion_rows: Rows = []
+    for metrics, lesions in score_class_arrays(reference, prediction, spacing, options, n_voxels):
+        rows.append({"case_id": pair.case_id, **metrics, "status": _status(pair)})
+        lesion_rows += _lesion_rows(lesions, **{CLASS: metrics[CLASS]}, case_id=pair.case_id)
+    return rows, lesion_rows
 
 
 def _status(pair: CasePair) -> str:
@@ -76,7 +105,7 @@ def _status(pair: CasePair) -> str:
 def score_cases(
     pairs: Sequence[CasePair], options: ScoringOptions, *, n_processes: int = 1, progress: bool = True
 ) -> pd.DataFrame:
-    """Score every case.
+    """Score every case, see :func:`score_cases_and_lesions`.
 
     Args:
         pairs: the cases.
@@ -92,33 +121,54 @@ def score_cases(
     Raises:
         UserError: a process was killed, as the system does when memory runs out.
     """
+    return score_cases_and_lesions(pairs, options, n_processes=n_processes, progress=progress).cases
+
+
+def score_cases_and_lesions(
+    pairs: Sequence[CasePair], options: ScoringOptions, *, n_processes: int = 1, progress: bool = True
+) -> ScoredCases:
+    """Score every case and list its lesions.
+
+    Args:
+        pairs: the cases.
+        options: how to score.
+        n_processes: number of processes; 1 works in this one.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Both tables.
+
+    Raises:
+        UserError: a process was killed, as the system does when memory runs out.
+    """
     score = functools.partial(score_and_calibrate_case, options=options)
     bar = functools.partial(tqdm, total=len(pairs), desc="scoring", unit="case", disable=not progress)
     if n_processes <= 1 or len(pairs) < 2:
-        rows = [score(pair) for pair in bar(pairs)]
+        scored = [score(pair) for pair in bar(pairs)]
     else:
         try:
             with worker_pool(min(n_processes, len(pairs)), prepare=_one_thread, start_method=None) as pool:
-                rows = list(bar(pool.map(score, pairs, chunksize=max(1, min(8, len(pairs) // (4 * n_processes))))))
+                scored = list(bar(pool.map(score, pairs, chunksize=max(1, min(8, len(pairs) // (4 * n_processes))))))
         except BrokenProcessPool as error:
             raise UserError(
                 "a scoring process was killed, as happens when memory runs out; use fewer than "
                 f"`n_processes` {n_processes}"
             ) from error
-    columns = list(CASE_COLUMNS)
+    columns, lesion_columns = list(CASE_COLUMNS), list(LESION_COLUMNS)
     if options.classes is not None:
         columns.insert(1, CLASS)
+        lesion_columns.insert(0, CLASS)
     if options.calibrate:
         columns += CALIBRATION_COLUMNS
-    frame = pd.DataFrame([row for of_case in rows for row in of_case], columns=columns).set_index("case_id")
+    frame = pd.DataFrame([row for rows, _ in scored for row in rows], columns=columns).set_index("case_id")
     frame["problem"] = frame["problem"].astype(object).where(frame["problem"].notna(), "")
     if options.calibrate:
         reasons = frame[CALIBRATION_PROBLEM].astype(object)
         frame[CALIBRATION_PROBLEM] = reasons.where(reasons.notna(), "")
-    return frame
+    return ScoredCases(frame, pd.DataFrame([row for _, rows in scored for row in rows], columns=lesion_columns))
 
 
-def score_and_calibrate_case(pair: CasePair, options: ScoringOptions) -> list[dict[str, object]]:
+def score_and_calibrate_case(pair: CasePair, options: ScoringOptions) -> tuple[Rows, Rows]:
     """Score one case and, where that is wanted, measure the calibration of its probabilities.
 
     Args:
@@ -126,13 +176,14 @@ def score_and_calibrate_case(pair: CasePair, options: ScoringOptions) -> list[di
         options: how to score.
 
     Returns:
-        The rows of :func:`score_case`, with ``CALIBRATION_COLUMNS``.
+        The rows of :func:`score_case`, those of the case with ``CALIBRATION_COLUMNS``.
     """
-    rows = score_case(pair, options)
+    rows, lesions = score_case(pair, options)
     if not options.calibrate or rows[0]["status"] == NOT_SCORED:
-        return rows
+        return rows, lesions
     classes = [labels for _, labels in options.classes] if options.classes else [options.labels or (1,)]
-    return [row | found for row, found in zip(rows, calibration_rows(pair, classes, options), strict=True)]
+    calibrated = [row | found for row, found in zip(rows, calibration_rows(pair, classes, options), strict=True)]
+    return calibrated, lesions
 
 
 def _one_thread() -> None:

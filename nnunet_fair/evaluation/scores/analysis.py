@@ -29,6 +29,7 @@ from nnunet_fair.evaluation.scores.false_positives import (
     n_empty_references,
     policy_sentence,
 )
+from nnunet_fair.evaluation.scores.measures import Measures, measures_of
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, score_intervals
 from nnunet_fair.evaluation.scores.subgroup_table import is_failure, subgroup_table
@@ -51,6 +52,7 @@ class Analysis:
         subgroups: the subgroup table.
         beyond: fairness measures beyond means.
         sizes: gaps by tumour size.
+        measures: the measures beside the score.
         false_positives: false positives by subgroup among the cases without the structure; empty where all have it.
         n_empty: cases with an empty reference.
         options: how it was computed.
@@ -69,6 +71,7 @@ class Analysis:
     subgroups: pd.DataFrame
     beyond: pd.DataFrame
     sizes: pd.DataFrame
+    measures: Measures
     false_positives: pd.DataFrame
     n_empty: int
     options: AnalysisOptions
@@ -88,7 +91,12 @@ def _n_without_row(cases: pd.DataFrame, groups: CaseGroups) -> int:
 
 
 def analyse(
-    cases: pd.DataFrame, groups: CaseGroups, options: AnalysisOptions, *, policy: EmptyMaskPolicy | None = None
+    cases: pd.DataFrame,
+    groups: CaseGroups,
+    options: AnalysisOptions,
+    *,
+    policy: EmptyMaskPolicy | None = None,
+    lesions: pd.DataFrame | None = None,
 ) -> Analysis:
     """Compute every score and table from the per-case table.
 
@@ -97,6 +105,7 @@ def analyse(
         groups: the cases' groups.
         options: how.
         policy: what two empty masks scored; None where that is not known.
+        lesions: one row a lesion, of the same cases; None where they are not known.
 
     Returns:
         The analysis. The score counts every case as the policy says; everything that compares groups looks at the
@@ -118,6 +127,7 @@ def analyse(
         subgroups=subgroup_table(present),
         beyond=beyond_means(present),
         sizes=size_table(present),
+        measures=measures_of(present, options, lesions),
         false_positives=false_positive_table(
             invented, CohortGroups(groups.frame.reindex(invented.index), groups.variables, options.subgroups)
         ),
@@ -210,10 +220,22 @@ def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
         "false_positives": analysis.false_positives.to_dict(orient="records"),
         **({"calibration": analysis.calibration.to_dict(orient="records")} if len(analysis.calibration) else {}),
         "gaps_by_tumour_size": analysis.sizes.to_dict(orient="records"),
+        "reference_share": analysis.measures.reference_share,
+        "lesion_matching": options.lesion_matching,
+        **_measure_records(analysis.measures),
         "warnings": list(analysis.warnings),
         **more,
     }
     return plain(document)
+
+
+def _measure_records(measures: Measures) -> dict[str, Any]:
+    """The tables of the measures; of subgroups without the columns that say how few cases decide."""
+    records: dict[str, Any] = {}
+    for name in ("size_neutral", "equity", "equivalence", "volume", "lesions"):
+        table = getattr(measures, name)
+        records[name] = table.drop(columns=["reason"], errors="ignore").to_dict(orient="records")
+    return records
 
 
 def _intervals(intervals: NamedIntervals) -> dict[str, dict[str, Any]]:

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
-
-N_SIZE_STRATA = 3
+from nnunet_fair.evaluation.scores.size_neutral import size_strata, size_stratified_gap
 
 BEYOND_MEANS_COLUMNS = (
     *("variable", "n_groups", "worst_group", "worst_group_dsc", "best_group", "best_group_dsc", "gap_dsc"),
@@ -29,7 +28,7 @@ def beyond_means(cohort: ScoredCohort) -> pd.DataFrame:
         between_group_variance, the variance of the group means weighted by the groups' sizes;
         within_group_sd, the pooled standard deviation inside the groups, and largest_group_sd;
         size_stratified_gap, the gap that remains between groups standardised to one distribution of tumour size
-        (:func:`size_stratified_gap`), and the number of size strata it could use.
+        (:mod:`nnunet_fair.evaluation.scores.size_neutral`), and the number of size strata it could use.
     """
     dsc = cohort.dsc
     strata = size_strata(cohort.cases["volume_reference_mm3"])
@@ -61,51 +60,6 @@ def beyond_means(cohort: ScoredCohort) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(BEYOND_MEANS_COLUMNS))
-
-
-def size_strata(volumes: pd.Series, n_strata: int = N_SIZE_STRATA) -> np.ndarray:
-    """The tumour-size third (by default) each case belongs to.
-
-    Args:
-        volumes: reference volumes in mm³, shape (n_cases,); a case without a lesion has 0.
-        n_strata: number of strata of equal size.
-
-    Returns:
-        Int array of shape (n_cases,): 0 for the smallest tumours; −1 for a case without a lesion.
-    """
-    strata = np.full(len(volumes), -1)
-    lesion = (volumes > 0).to_numpy()
-    if lesion.any():
-        edges = np.quantile(volumes[lesion], np.arange(1, n_strata) / n_strata)
-        strata[lesion] = np.searchsorted(edges, volumes[lesion].to_numpy(dtype=float), side="left")
-    return strata
-
-
-def size_stratified_gap(dsc: np.ndarray, membership: np.ndarray, strata: np.ndarray) -> tuple[float, int]:
-    """The gap between groups whose means are standardised to the cohort's tumour sizes.
-
-    Each group's mean is averaged over the size strata with the cohort's shares of them (direct standardisation), so
-    that a group is not worse merely for its smaller tumours.
-
-    Args:
-        dsc: float array of shape (n_cases,).
-        membership: bool array of shape (n_cases, n_groups).
-        strata: int array of shape (n_cases,), −1 outside every stratum.
-
-    Returns:
-        Largest minus smallest standardised mean, over the strata in which every group has a case, and their number;
-        NaN where there is none.
-    """
-    gaps_of = []
-    shares = []
-    for stratum in range(strata.max(initial=-1) + 1):
-        inside = membership[strata == stratum]
-        if inside.shape[0] and inside.any(axis=0).all():
-            gaps_of.append([dsc[strata == stratum][column].mean() for column in inside.T])
-            shares.append(np.count_nonzero(strata == stratum))
-    if not shares:
-        return float("nan"), 0
-    return float(np.ptp(np.average(gaps_of, axis=0, weights=shares))), len(shares)
 
 
 def size_table(cohort: ScoredCohort) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_METRICS
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
+from nnunet_fair.evaluation.metrics.ndsc import NDSC, with_ndsc
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS
 from nnunet_fair.evaluation.scores.analysis import Analysis, analyse
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
@@ -18,7 +19,7 @@ from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.subgroups.search import false_discovery_rate
 
 MEAN = "mean of classes"
-AVERAGED = ("dsc", "hd95_voxel", "norm_hd", "hd95_mm", "surface_dsc", "precision", "recall")
+AVERAGED = ("dsc", NDSC, "hd95_voxel", "norm_hd", "hd95_mm", "surface_dsc", "precision", "recall")
 
 
 def class_tables(cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -53,7 +54,7 @@ def mean_of_classes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     present = np.stack([has_structure(frame) for frame in frames])
     counts = np.where(present.any(axis=0), present, True)
     mean = frames[0].drop(columns=[*CALIBRATION_METRICS, *BIN_COLUMNS], errors="ignore")
-    for name in (name for name in METRICS if all(name in frame.columns for frame in frames)):
+    for name in (name for name in (*METRICS, NDSC) if all(name in frame.columns for frame in frames)):
         values = np.stack([frame[name].to_numpy(dtype=float) for frame in frames])
         if name in AVERAGED:
             used = counts & ~np.isnan(values)
@@ -72,6 +73,7 @@ def analyse_classes(
     options: AnalysisOptions,
     *,
     policy: EmptyMaskPolicy | None = None,
+    lesions: pd.DataFrame | None = None,
 ) -> Analysis:
     """The analysis of all cases, and of each class where there are several, with q corrected over all classes.
 
@@ -81,12 +83,28 @@ def analyse_classes(
         groups: the cases' groups.
         options: how.
         policy: what two empty masks scored; None where that is not known.
+        lesions: one row a lesion, with its class where there are several; None where they are not known.
+
+    Returns:
+        The analysis; its cases, and those of each class, have the column ``ndsc`` where volumes were measured.
     """
-    result = analyse(cases, groups, options, policy=policy)
+    share = options.reference_share
     if not tables:
-        return result
-    analyses = {name: analyse(table, groups, options, policy=policy) for name, table in tables.items()}
+        return analyse(with_ndsc(cases, share), groups, options, policy=policy, lesions=lesions)
+    scored = {name: with_ndsc(table, share) for name, table in tables.items()}
+    if all(NDSC in table.columns for table in scored.values()):
+        cases = cases.drop(columns=NDSC, errors="ignore")
+        cases.insert(cases.columns.get_loc("dsc") + 1, NDSC, mean_of_classes(scored)[NDSC])
+    result = analyse(cases, groups, options, policy=policy, lesions=lesions)
+    analyses = {
+        name: analyse(table, groups, options, policy=policy, lesions=_of_class(lesions, name))
+        for name, table in scored.items()
+    }
     return dataclasses.replace(result, classes=corrected_over_classes(analyses))
+
+
+def _of_class(lesions: pd.DataFrame | None, name: str) -> pd.DataFrame | None:
+    return None if lesions is None else lesions[lesions[CLASS] == name]
 
 
 def corrected_over_classes(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:

@@ -20,11 +20,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.metrics.ndsc import NDSC
 from nnunet_fair.evaluation.scores.cohort import GroupMembership, ScoredCohort
 from nnunet_fair.metadata.group_order import group_order
 from nnunet_fair.subgroups.bootstrap import bootstrap_intervals, weighted_means
 
-HIGHER_IS_BETTER = {"dsc": True, "surface_dsc": True, "norm_hd": False}
+HIGHER_IS_BETTER = {"dsc": True, NDSC: True, "surface_dsc": True, "norm_hd": False}
 """The metrics the measures are computed of, where the per-case table has them."""
 
 MEASURES = (
@@ -37,6 +38,7 @@ EQUITY_COLUMNS = (
 )
 NO_VALUE = "cannot be estimated: a group has no case with this metric"
 NO_INTERVAL = "no interval: a group has one case only"
+NO_SPREAD = "no interval: the cases do not differ"
 PERFECT_BEST = "cannot be estimated: the best group's mean is 1"
 
 
@@ -70,7 +72,7 @@ def equity_table(cohort: ScoredCohort) -> pd.DataFrame:
     than two groups has no row. The mean is over the cases of the groups that take part.
 
     Args:
-        cohort: the scored cases; of ``dsc``, ``surface_dsc`` and ``norm_hd`` those that are there are used.
+        cohort: the scored cases; of ``dsc``, ``ndsc``, ``surface_dsc`` and ``norm_hd`` those that are there are used.
 
     Returns:
         Table with one row an attribute or combination (``age × site``), metric and measure: value, low and high (the
@@ -81,7 +83,7 @@ def equity_table(cohort: ScoredCohort) -> pd.DataFrame:
     rows = [
         row
         for metric, higher_is_better in HIGHER_IS_BETTER.items()
-        if found and metric in cohort.cases
+        if found and metric in cohort.cases and cohort.cases[metric].notna().any()
         for row in _rows(cohort, found, metric, higher_is_better=higher_is_better)
     ]
     table = pd.DataFrame(rows, columns=list(EQUITY_COLUMNS))
@@ -159,13 +161,15 @@ def _rows(
                 "n_cases": int(membership.any(axis=1).sum()),
                 "n_groups": len(n),
                 "smallest_group": int(n.min()),
-                "note": _note(measure, value, int(n.min())),
+                "note": _note(measure, value, low, int(n.min())),
             }
 
 
-def _note(measure: str, value: float, smallest: int) -> str:
+def _note(measure: str, value: float, low: float, smallest: int) -> str:
     if smallest == 0:
         return NO_VALUE
     if np.isnan(value):
         return PERFECT_BEST if measure == "skewness" else NO_VALUE
-    return NO_INTERVAL if smallest < 2 else ""
+    if smallest < 2:
+        return NO_INTERVAL
+    return NO_SPREAD if np.isnan(low) else ""

@@ -21,8 +21,8 @@ from nnunet_fair.metadata.audit.detectable_gap import smallest_gap
 
 LEVEL = 0.05
 EQUIVALENCE_COLUMNS = (
-    *("subgroup", "attributes", "n", "n_others", "difference", "low", "high"),
-    *("margin", "p_equivalence", "equivalent", "smallest_detectable", "note"),
+    *("subgroup", "attributes", "kind", "n", "n_others", "difference", "low", "high"),
+    *("margin", "p_equivalence", "equivalent", "smallest_detectable", "note", "decides", "reason"),
 )
 TOO_FEW = "cannot be estimated: fewer than two cases on one side"
 NO_SPREAD = "cannot be estimated: the scores do not differ"
@@ -76,6 +76,27 @@ def equivalence_test(first: np.ndarray, second: np.ndarray, margin: float, *, le
     return Equivalence(difference, float(interval.low), float(interval.high), float(max(above, below)))
 
 
+def smallest_detectable(cohort: ScoredCohort) -> np.ndarray:
+    """The smallest difference in DSC that a subgroup and the cases outside it can show.
+
+    Args:
+        cohort: the scored cases.
+
+    Returns:
+        Float array of shape (n_subgroups,), from the pooled standard deviation; NaN with fewer than two cases on a
+        side, and where the scores do not differ.
+    """
+    differences = np.full(cohort.groups.subgroups.membership.shape[1], np.nan)
+    for column, inside in enumerate(cohort.groups.subgroups.membership.T):
+        first, second = cohort.dsc[inside], cohort.dsc[~inside]
+        if min(len(first), len(second)) > 1:
+            squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
+            pooled = float(np.sqrt(squares / max(len(cohort) - 2, 1)))
+            if pooled > 0:
+                differences[column] = smallest_gap(len(first), len(second), pooled)
+    return differences
+
+
 def equivalence_table(cohort: ScoredCohort, margin: float) -> pd.DataFrame:
     """Every subgroup's DSC against the cases outside it: the same within a margin, different, or not to be told.
 
@@ -85,27 +106,25 @@ def equivalence_table(cohort: ScoredCohort, margin: float) -> pd.DataFrame:
 
     Returns:
         Table with one row a subgroup: n, n_others, difference (inside minus outside), low and high (90 % interval,
-        Welch), p_equivalence, equivalent (p below 5 %), smallest_detectable (from the pooled standard deviation) and a
-        note where something does not exist.
+        Welch), p_equivalence, equivalent (p below 5 %), smallest_detectable (:func:`smallest_detectable`), a note where
+        something does not exist, decides and reason.
     """
     rows = []
     subgroups, columns = cohort.groups.subgroups, cohort.groups.subgroup_columns()
+    columns["detectable"] = smallest_detectable(cohort)
     for inside, row in zip(subgroups.membership.T, columns.itertuples(), strict=True):
         if row.kind == "all":
             continue
         first, second = cohort.dsc[inside], cohort.dsc[~inside]
         found, note = Equivalence(np.nan, np.nan, np.nan, np.nan), TOO_FEW
-        detectable = np.nan
         if min(len(first), len(second)) > 1:
             found = equivalence_test(first, second, margin)
             note = "" if np.isfinite(found.p) else NO_SPREAD
-            squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
-            pooled = np.sqrt(squares / max(len(cohort) - 2, 1))
-            detectable = smallest_gap(len(first), len(second), pooled) if pooled > 0 else np.nan
         rows.append(
             {
                 "subgroup": row.subgroup,
                 "attributes": row.attributes,
+                "kind": row.kind,
                 "n": len(first),
                 "n_others": len(second),
                 "difference": found.difference,
@@ -114,8 +133,10 @@ def equivalence_table(cohort: ScoredCohort, margin: float) -> pd.DataFrame:
                 "margin": margin,
                 "p_equivalence": found.p,
                 "equivalent": bool(found.p < LEVEL),
-                "smallest_detectable": detectable,
+                "smallest_detectable": row.detectable,
                 "note": note,
+                "decides": row.decides,
+                "reason": row.reason,
             }
         )
     return pd.DataFrame(rows, columns=list(EQUIVALENCE_COLUMNS))

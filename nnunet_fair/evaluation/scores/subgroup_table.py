@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nnunet_fair.evaluation.metrics.ndsc import NDSC
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
+from nnunet_fair.evaluation.scores.equivalence import smallest_detectable
+from nnunet_fair.evaluation.scores.tails import worst_shares
 from nnunet_fair.subgroups.divergence import subgroup_divergence
 from nnunet_fair.subgroups.group_means import group_mean_intervals
 from nnunet_fair.subgroups.options import SubgroupOptions
@@ -23,7 +26,9 @@ def subgroup_table(cohort: ScoredCohort) -> pd.DataFrame:
         (``all``, ``group`` or ``combination``), n, share, mean_dsc with its interval, median_dsc, sd_dsc,
         worst_decile_dsc (10th percentile), mean_norm_hd with its interval, median_hd95_mm, failures, failure_rate,
         divergence (of the mean DSC from the cohort's), t and p (Welch, against the cases outside the subgroup), q
-        (p after false-discovery-rate correction over all rows), divergence_norm_hd, decides and reason.
+        (p after false-discovery-rate correction over all rows), divergence_norm_hd, smallest_detectable (difference
+        from the cases outside that so many cases can show), worst_tenth_dsc and mean_ndsc with their intervals (NaN
+        where they are not known), decides and reason.
     """
     subgroups, options = cohort.groups.subgroups, cohort.groups.options
     table = cohort.groups.subgroup_columns().drop(columns="n")
@@ -33,7 +38,8 @@ def subgroup_table(cohort: ScoredCohort) -> pd.DataFrame:
     table["q"] = false_discovery_rate(table["p"].to_numpy())
     descriptions = [_describe(cohort.cases[inside], options) for inside in subgroups.membership.T]
     table = table.join(pd.DataFrame(descriptions, index=table.index))
-    for metric, values in (("dsc", cohort.dsc), ("norm_hd", cohort.norm_hd)):
+    ndsc = cohort.cases[NDSC].to_numpy(dtype=float) if NDSC in cohort.cases else np.full(len(cohort), np.nan)
+    for metric, values in (("dsc", cohort.dsc), ("norm_hd", cohort.norm_hd), (NDSC, ndsc)):
         means = group_mean_intervals(
             values,
             subgroups.membership,
@@ -42,6 +48,12 @@ def subgroup_table(cohort: ScoredCohort) -> pd.DataFrame:
             seed=options.seed,
         )
         table[f"mean_{metric}_low"], table[f"mean_{metric}_high"] = means.low, means.high
+        if metric == NDSC:
+            table["mean_ndsc"] = means.mean
+    table["smallest_detectable"] = smallest_detectable(cohort)
+    worst = worst_shares(cohort)
+    for end, column in (("", "worst_dsc"), ("_low", "low"), ("_high", "high")):
+        table[f"worst_tenth_dsc{end}"] = worst[column]
     return table[list(SUBGROUP_COLUMNS)]
 
 
@@ -49,7 +61,9 @@ SUBGROUP_COLUMNS = (
     *("subgroup", "attributes", "kind", "n", "share"),
     *("mean_dsc", "mean_dsc_low", "mean_dsc_high", "median_dsc", "sd_dsc", "worst_decile_dsc"),
     *("mean_norm_hd", "mean_norm_hd_low", "mean_norm_hd_high", "median_hd95_mm", "failures", "failure_rate"),
-    *("divergence", "t", "p", "q", "divergence_norm_hd", "decides", "reason"),
+    *("divergence", "t", "p", "q", "divergence_norm_hd", "smallest_detectable"),
+    *("worst_tenth_dsc", "worst_tenth_dsc_low", "worst_tenth_dsc_high"),
+    *("mean_ndsc", "mean_ndsc_low", "mean_ndsc_high", "decides", "reason"),
 )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nnunet_fair.evaluation.metrics.case_metrics import case_metrics, lesion_counts
+from nnunet_fair.evaluation.metrics.case_metrics import case_metrics
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.masks.boxes import bounding_box
 
@@ -98,23 +98,6 @@ def test_empty_masks_follow_the_policy(policy, reference, prediction, dsc, hd95,
     found = (metrics.dsc, metrics.hd95_voxel, metrics.hd95_mm, metrics.precision, metrics.recall)
     assert found == pytest.approx(expected, nan_ok=True)
     assert metrics.norm_hd == pytest.approx(1.0 if math.isinf(hd95) else hd95, nan_ok=True)
-
-
-def test_lesions_are_counted_by_touch():
-    reference = _box((0, 2), (0, 2), (0, 2)) | _box((4, 6), (4, 6), (4, 6)) | _box((0, 1), (7, 9), (6, 8))
-    prediction = _box((1, 3), (1, 3), (1, 3)) | _box((6, 7), (0, 1), (7, 8))
-    counts = lesion_counts(reference, prediction)
-    assert counts == {"lesions_reference": 3, "lesions_detected": 1, "lesions_prediction": 2, "lesions_false": 1}
-
-
-def test_diagonal_neighbours_are_one_lesion():
-    mask = np.eye(4, dtype=bool)
-    assert lesion_counts(mask, mask)["lesions_reference"] == 1
-
-
-def test_lesions_of_a_line_of_voxels():
-    line = np.array([[True, False, True]])
-    assert lesion_counts(line, line)["lesions_detected"] == 2
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from scipy import stats
 
 from nnunet_fair.evaluation.scores.cohort import ScoredCohort
-from nnunet_fair.evaluation.scores.tails import worst_share_mean, worst_share_table
+from nnunet_fair.evaluation.scores.tails import (
+    NO_SPREAD,
+    TOO_FEW,
+    worst_share_interval,
+    worst_share_mean,
+    worst_share_table,
+)
 from nnunet_fair.subgroups.options import SubgroupOptions
 
 
 def of(values, share):
-    values = np.asarray(values, dtype=float)
-    return worst_share_mean(np.ones((1, len(values))), values, np.ones((len(values), 1), bool), share=share)[0, 0]
+    return worst_share_mean(np.asarray(values, dtype=float), share)
 
 
 @pytest.mark.parametrize(
@@ -29,19 +33,23 @@ def test_worked_out_by_hand(values, share, expected):
     assert of(values, share) == pytest.approx(expected)
 
 
-@given(st.lists(st.integers(0, 5), min_size=4, max_size=12).filter(any), st.integers(0, 10))
-def test_whole_weights_are_repeated_cases(weights, seed):
-    values = np.random.default_rng(seed).uniform(size=len(weights))
-    weighted = worst_share_mean(np.array([weights], float), values, np.ones((len(weights), 1), bool), share=0.3)
-    assert weighted[0, 0] == pytest.approx(of(np.repeat(values, weights), 0.3))
+def test_without_a_case_it_does_not_exist():
+    assert np.isnan(of([], 0.1)) and np.isnan(worst_share_interval(np.array([]), 0.1)).all()
 
 
-def test_groups_are_apart_and_a_group_without_weight_has_none():
-    values = np.array([0.1, 0.2, 0.8, 0.9])
-    membership = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=bool)
-    weights = np.array([[1.0, 1, 1, 1], [0, 0, 1, 1]])
-    found = worst_share_mean(weights, values, membership, share=0.5)
-    assert found[0] == pytest.approx([0.1, 0.8]) and np.isnan(found[1, 0])
+def test_interval_by_hand():
+    values = np.array([0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.9, 0.9, 0.9])
+    moved = np.minimum(values - 0.6, 0) / 0.3  # the three worst of ten; 0.6 comes next
+    half = stats.t.ppf(0.975, 2) * moved.std(ddof=1) / np.sqrt(10)
+    assert worst_share_interval(values, 0.3) == pytest.approx((max(0.3 - half, 0), 0.3 + half))
+    narrow = worst_share_interval(values, 0.3, confidence=0.5)
+    assert narrow[1] == pytest.approx(0.3 + stats.t.ppf(0.75, 2) * moved.std(ddof=1) / np.sqrt(10))
+
+
+@pytest.mark.parametrize("values", [np.arange(29) / 29, np.zeros(40), np.repeat([0.0, 1.0], [10, 40])])
+def test_few_or_equal_worst_cases_have_no_interval(values):
+    assert np.isnan(worst_share_interval(values)).all()
+    assert np.isfinite(worst_share_interval(np.arange(30) / 30)).all()
 
 
 def test_an_impossible_share_is_refused():
@@ -62,3 +70,6 @@ def test_table_has_every_subgroup_with_an_interval_around_its_value():
     large = table.drop("site=c")
     assert (large["low"] <= large["worst_dsc"]).all() and (large["worst_dsc"] <= large["high"]).all()
     assert table.loc["site=c", ["low", "high"]].isna().all() and not table.loc["site=c", "decides"]
+    assert table.loc["site=c", "note"] == TOO_FEW and table.loc["site=a", "note"] == ""
+    perfect = ScoredCohort.of(cases.assign(dsc=1.0), frame, options=options)
+    assert worst_share_table(perfect, share=0.25)["note"][0] == NO_SPREAD
