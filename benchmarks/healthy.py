@@ -6,8 +6,9 @@ Trains the effect study's network (``benchmarks.effect``, same scale and common 
 every second patient, in the planted group and outside it, has no lesion: ``distinct_healthy``, whose group has lesions
 that look different, and ``balanced_healthy``, in which nobody is disadvantaged. The attribute ``referral`` tells the
 healthy from the others. Prints, and writes to ``report/healthy.csv``, per run: mean weights of the healthy and of the
-group against the others with a lesion (second half of the training), DSC of the test cases with a lesion, and how many
-of the healthy test cases got a false voxel; then every method minus stock, paired by seed, with Student's interval.
+group against the others with a lesion and their spread (second half of the training), DSC of the test cases with a
+lesion, how many of these got an empty mask, and how many of the healthy test cases a false voxel; then every method
+minus its baseline, paired by seed, with Student's interval. ``report/dsc_*.csv`` hold the DSC of every test case.
 
 Stop it at any time and start it again: finished runs are kept.
 """
@@ -23,14 +24,18 @@ import pandas as pd
 
 from benchmarks.effect.cohorts import cohort_at
 from benchmarks.effect.differences import t_interval
+from benchmarks.effect.methods import METHODS as METHODS_KNOWN
 from benchmarks.effect.methods import STOCK
 from benchmarks.effect.runs import CASES, TRACE, Run
 from benchmarks.effect.scale import SMALL
 from benchmarks.effect.study import Part, conduct, finished
+from benchmarks.effect.summary import case_scores
 from nnunet_fair.files import write_csv
 
 KINDS = ("distinct_healthy", "balanced_healthy")
 METHODS = (STOCK, "sampling", "loss")
+MEASURED = ("dsc_group", "dsc_others", "dsc", "lesions_missed", "healthy_with_false_voxels")
+"""What is compared with the baseline."""
 
 
 def run_row(run: Run, work: Path) -> dict:
@@ -45,20 +50,25 @@ def run_row(run: Run, work: Path) -> dict:
     return {
         **vars(run),
         "weight_healthy": weights[~weighs_lesion].mean(),
+        "weight_spread": weights[weighs_lesion].std(),
         "weight_ratio": weights[weighs_lesion & weighs_group].mean() / weights[weighs_lesion & ~weighs_group].mean(),
         "dsc_group": cases.loc[lesion & in_group, "dsc"].mean(),
         "dsc_others": cases.loc[lesion & ~in_group, "dsc"].mean(),
         "dsc": cases.loc[lesion, "dsc"].mean(),
+        "lesions_missed": (cases.loc[lesion, "volume_prediction_mm3"] == 0).mean(),
         "healthy_with_false_voxels": (cases.loc[~lesion, "volume_prediction_mm3"] > 0).mean(),
     }
 
 
 def differences(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every method minus stock on the same cohort and seed: mean and 95 % interval over the seeds."""
-    measured = ["dsc_group", "dsc_others", "dsc", "healthy_with_false_voxels"]
+    """Every method minus its baseline on the same cohort and seed: mean and 95 % interval over the seeds."""
+    measured = list(MEASURED)
     found = []
-    for (kind, method), of_method in rows[rows["method"] != STOCK].groupby(["kind", "method"], sort=False):
-        stock = rows[(rows["kind"] == kind) & (rows["method"] == STOCK)].set_index("seed")[measured]
+    for (kind, method), of_method in rows.groupby(["kind", "method"], sort=False):
+        baseline = METHODS_KNOWN[method].baseline
+        if method == baseline:
+            continue
+        stock = rows[(rows["kind"] == kind) & (rows["method"] == baseline)].set_index("seed")[measured]
         minus = (of_method.set_index("seed")[measured] - stock).dropna()
         row = {"kind": kind, "method": method, "seeds": len(minus)}
         for name in measured:
@@ -85,14 +95,18 @@ def main() -> int:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     parts = (Part(KINDS, ("none",), tuple(args.methods), args.seeds),)
     failed = [] if args.report_only else conduct(parts, SMALL, work, args.np)
-    rows = pd.DataFrame([run_row(run, work) for run in finished(work, parts)])
+    runs = finished(work, parts)
+    rows = pd.DataFrame([run_row(run, work) for run in runs])
     if rows.empty:
         print("no run is done yet")
         return 1
     (work / "report").mkdir(exist_ok=True)
     write_csv(rows.round(4), work / "report" / "healthy.csv")
+    for kind in rows["kind"].unique():
+        table = case_scores([run for run in runs if run.kind == kind], work)
+        write_csv(table, work / "report" / f"dsc_{kind}.csv")
     print(rows.round(3).to_string(index=False))
-    print("\nminus stock, in points (95 % interval over the seeds); weights of the second half of the training")
+    print("\nminus the baseline, in points (95 % interval over the seeds); weights of the second half of the training")
     print(differences(rows).to_string(index=False))
     return 1 if failed else 0
 
