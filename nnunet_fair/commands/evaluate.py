@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("-ref", type=Path, metavar="LABELS", help="folder of the reference labels")
     files.add_argument(
+        "-ref2",
+        type=Path,
+        metavar="LABELS",
+        help="folder of a second reader's labels: how well readers agree, by group, beside the model",
+    )
+    files.add_argument(
         "-pred", type=Path, metavar="PREDICTIONS", help="folder of the predictions; with --task pcr a table of them"
     )
     files.add_argument(
@@ -148,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
     for flag, share in (("--margin", args.margin), ("--reference-share", args.reference_share)):
         if share is not None and not 0 < share < 1:
             raise UserError(f"{flag} takes a value above 0 and below 1, found {share:g}")
+    if args.task == "pcr" and (args.prob or args.ref2):
+        raise UserError("-prob and -ref2 belong to masks; leave them away with --task pcr")
     if args.task == "pcr":
         return run_pcr(args)
     from nnunet_fair.evaluation.evaluate import evaluate
@@ -156,6 +164,7 @@ def run(args: argparse.Namespace) -> int:
     pairing = crossval_cases(args) if args.crossval else paired_cases(args)
     declared = dataset_json(args)
     pairing, scoring = with_saved_probabilities(args, pairing, scoring_options(args, declared), declared)
+    pairing, scoring = with_second_readers(args, pairing, scoring)
     if (args.num_parts is None) != (args.part_id is None):
         raise UserError("-num_parts and -part_id belong together; to put scored parts together give --merge alone")
     if args.num_parts is not None:
@@ -230,6 +239,19 @@ def with_saved_probabilities(
     return found, replace(scoring, calibrate=True, margin_mm=args.calibration_margin, label_set=label_set)
 
 
+def with_second_readers(
+    args: argparse.Namespace, pairing: Pairing, scoring: ScoringOptions
+) -> tuple[Pairing, ScoringOptions]:
+    """The cases with the masks of -ref2, and the options to measure them; unchanged where it was not given."""
+    from nnunet_fair.evaluation.metrics.second_reader import with_second_reader
+    from nnunet_fair.masks.endings import list_masks
+
+    if args.ref2 is None:
+        return pairing, scoring
+    found = with_second_reader(pairing, list_masks(args.ref2), where=f" in {args.ref2}")
+    return found, replace(scoring, second_reader=True)
+
+
 def paired_cases(args: argparse.Namespace) -> Pairing:
     """The cases of -ref and -pred."""
     from nnunet_fair.masks.endings import list_masks
@@ -292,6 +314,7 @@ def run_pcr(args: argparse.Namespace) -> int:
 def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) -> int:
     """Print the scores, what was left out and where the files are; 1 where something was, and was not accepted."""
     from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED
+    from nnunet_fair.evaluation.metrics.second_reader import ONE_READER, READER_PROBLEM
     from nnunet_fair.evaluation.reports.numbers import number
 
     score = result.score
@@ -314,6 +337,11 @@ def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) 
             print(f"{len(cases)} {what}")
         elif cases:
             print(f"{len(cases)} {what}: {', '.join(cases[:10])}{' …' if len(cases) > 10 else ''}")
+    if args.ref2 is not None:
+        single = result.cases[result.cases[READER_PROBLEM] == ONE_READER].index
+        if len(single):
+            names = "" if args.anonymise else f": {', '.join(single[:10])}{' …' if len(single) > 10 else ''}"
+            print(f"{len(single)} read by one reader only{names}")
     unscored = result.cases[result.cases["status"] == NOT_SCORED]
     for case_id, problem in unscored["problem"].items():
         print(f"not scored: {case_id}: {problem}")

@@ -25,6 +25,7 @@ OPTIONS = {
     "references": "-ref",
     "predictions": "-pred",
     "probabilities": "-prob",
+    "second_references": "-ref2",
     "table": "-m",
     "output": "-o",
     "dataset": "-d",

@@ -158,6 +158,8 @@ def publishable_tables(analysis: Analysis) -> Analysis:
         beyond=analysis.beyond.round(DIGITS),
         subgroups=publishable_rows(analysis.subgroups),
         false_positives=publishable_rows(analysis.false_positives).query(f"n >= {MIN_CASES}"),
+        readers=publishable_rows(analysis.readers),
+        reader_gaps=analysis.reader_gaps.round(DIGITS),
         calibration=publishable_rows(analysis.calibration),
         # A bin of a group, less those of the others, may be one patient's: those of all cases can be shown.
         reliability=analysis.reliability.query(f"kind == 'all' and n_cases >= {MIN_CASES}").round(DIGITS),

@@ -13,12 +13,15 @@ from nnunet_fair.evaluation.anonymise import anonymise_cases, publishable_tables
 from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_PROBLEM
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, ScoredCases, score_cases_and_lesions
+from nnunet_fair.evaluation.metrics.second_reader import READER_PROBLEM
 from nnunet_fair.evaluation.outputs import (
     CALIBRATION,
     CASES,
     FALSE_POSITIVES,
     LESIONS,
     MEASURES,
+    READER_GAPS,
+    READERS,
     RELIABILITY,
     REPORT,
     SCORES,
@@ -49,7 +52,7 @@ from nnunet_fair.files import plain, write_json, write_text
 from nnunet_fair.masks.pairing import CasePair, Pairing
 
 OUTPUTS = (
-    *(CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, CALIBRATION, RELIABILITY),
+    *(CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, CALIBRATION, RELIABILITY, READERS, READER_GAPS),
     *(*MEASURES.values(), LESIONS, REPORT),
 )
 
@@ -67,7 +70,8 @@ def evaluate(
 ) -> Analysis:
     """Score, analyse and write the tables, ``scores.json`` and ``report.html``.
 
-    And ``calibration.csv`` and ``reliability.csv``, where probabilities are measured.
+    And ``calibration.csv`` and ``reliability.csv``, where probabilities are measured, ``readers.csv`` and
+    ``reader_gaps.csv``, where there is a second reader.
 
     Args:
         pairing: the cases.
@@ -91,8 +95,7 @@ def evaluate(
     # The records of a training name subgroups of any size.
     training = read_training_records(report.model) if report.model and not report.anonymise else None
     images = report.overlays.images
-    files = {path for pair in pairing.pairs for path in (pair.reference, pair.prediction, pair.probabilities) if path}
-    folders = {path.parent for path in files}
+    folders = {path.parent for pair in pairing.pairs for path in pair.files}
     with output_folder(output, OUTPUTS, (table.path, report.model, images, *folders)):
         if scored is None:
             scored = score_cases_and_lesions(pairing.pairs, scoring, n_processes=n_processes)
@@ -139,6 +142,8 @@ def evaluate(
                 ({name: getattr(found.measures, measure) for name, found in analyses.items()}, file)
                 for measure, file in MEASURES.items()
             ),
+            ({name: found.readers for name, found in analyses.items()}, READERS),
+            ({name: found.reader_gaps for name, found in analyses.items()}, READER_GAPS),
         )
         for by_class, name in written_tables:
             write_optional_table(stacked(by_class) if tables else by_class[""], output / name)
@@ -184,7 +189,7 @@ def with_folds(cases: pd.DataFrame, pairs: Sequence[CasePair]) -> pd.DataFrame:
 
 def cases_without_groups(cases: pd.DataFrame) -> pd.DataFrame:
     """``cases.csv`` of an anonymised evaluation: the metrics alone, and no sentence that names a file."""
-    without = cases.drop(columns=[*BIN_COLUMNS, CALIBRATION_PROBLEM], errors="ignore")
+    without = cases.drop(columns=[*BIN_COLUMNS, CALIBRATION_PROBLEM, READER_PROBLEM], errors="ignore")
     return without.rename_axis("case_id").reset_index()
 
 

@@ -26,6 +26,7 @@ MEASURES = {
     "lesions": LESION_GROUPS,
 }
 """The file of each table of ``scores.measures.Measures``."""
+READERS, READER_GAPS = "readers.csv", "reader_gaps.csv"
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 _BEGINNINGS = {
     CASES: ("case_id,dsc", "class,case_id,dsc", "case_id,pcr,prediction"),
@@ -39,6 +40,8 @@ _BEGINNINGS = {
     VOLUME: ("subgroup,attributes,kind,n,relative_error,", "class,subgroup,attributes,kind,n,relative_error,"),
     LESION_GROUPS: ("subgroup,attributes,kind,size,", "class,subgroup,attributes,kind,size,"),
     LESIONS: ("case_id,kind,lesion,", "class,case_id,kind,lesion,"),
+    READERS: ("subgroup,attributes,", "class,subgroup,attributes,"),
+    READER_GAPS: ("attributes,n_cases,", "class,attributes,n_cases,"),
     LEVELLING: ("variable,", "attribute,", "class,variable,"),
 }
 _KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}

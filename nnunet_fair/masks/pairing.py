@@ -20,6 +20,7 @@ class CasePair:
         prediction: the predicted label image; None where there is none.
         fold: the cross-validation fold that predicted it; None outside cross-validation.
         probabilities: the file of its saved probabilities; None where there is none, or none was looked for.
+        second_reader: the label image of a second expert; None where there is none.
     """
 
     case_id: str
@@ -27,6 +28,12 @@ class CasePair:
     prediction: Path | None
     fold: int | None = None
     probabilities: Path | None = None
+    second_reader: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that is read to score the case."""
+        return tuple(path for path in (self.reference, self.prediction, self.probabilities, self.second_reader) if path)
 
 
 @dataclass(frozen=True)

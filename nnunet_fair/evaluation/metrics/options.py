@@ -28,6 +28,7 @@ class ScoringOptions:
         ignore: label of the reference's voxels that count in no metric, where there are classes.
         calibrate: measure the calibration of the saved probabilities too.
         margin_mm: how far around the masks calibration is measured, in mm.
+        second_reader: measure how well a second reader agrees with the reference, too.
         label_set: what the probabilities' channels are; None takes channel k as label k.
     """
 
@@ -40,6 +41,7 @@ class ScoringOptions:
     calibrate: bool = False
     margin_mm: float = CALIBRATION_MARGIN_MM
     label_set: LabelSet | None = None
+    second_reader: bool = False
 
     @property
     def foreground(self) -> tuple[int, ...] | None:

@@ -19,6 +19,7 @@ from nnunet_fair.evaluation.metrics.lesions import LESION_FIELDS
 from nnunet_fair.evaluation.metrics.ndsc import NDSC
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS, ScoredCases, score_cases_and_lesions
+from nnunet_fair.evaluation.metrics.second_reader import READER_METRICS, READER_PROBLEM
 from nnunet_fair.files import plain, remove_leftovers, with_formula, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.pairing import CasePair, Pairing
@@ -159,7 +160,8 @@ def read_case_rows(path: Path) -> pd.DataFrame:
     )
     if twice.any():
         raise UserError(f"{path}: case {frame.index[twice][0]!r} occurs more than once")
-    for name in [name for name in (*METRICS, NDSC, *CALIBRATION_METRICS, *BIN_COLUMNS) if name in frame.columns]:
+    numbers = (*METRICS, NDSC, *CALIBRATION_METRICS, *BIN_COLUMNS, *READER_METRICS)
+    for name in [name for name in numbers if name in frame.columns]:
         # Python's float reads back what was written to the last bit; the reader's own parser does so in some versions.
         try:
             frame[name] = frame[name].map(float, na_action="ignore").astype(float)
@@ -167,9 +169,9 @@ def read_case_rows(path: Path) -> pd.DataFrame:
             raise UserError(f"{path}: a value of column {name!r} is no number ({error}); {again}") from error
         if name.startswith("lesions_") and np.isfinite(frame[name]).all():
             frame[name] = frame[name].astype(int)
-    if CALIBRATION_PROBLEM in frame.columns:
-        reasons = frame[CALIBRATION_PROBLEM].astype(object)
-        frame[CALIBRATION_PROBLEM] = reasons.where(reasons.notna(), "")
+    for name in [name for name in (CALIBRATION_PROBLEM, READER_PROBLEM) if name in frame.columns]:
+        reasons = frame[name].astype(object)
+        frame[name] = reasons.where(reasons.notna(), "")
     problem = frame["problem"].astype(object) if "problem" in frame else pd.Series("", index=frame.index, dtype=object)
     return frame.assign(problem=problem.where(problem.notna(), ""))
 
@@ -182,8 +184,7 @@ def scored_files(pairs: Sequence[CasePair]) -> dict[str, list[object]]:
     """
     found: dict[str, list[object]] = {}
     for pair in pairs:
-        files = [path for path in (pair.reference, pair.prediction, pair.probabilities) if path]
-        states = [(path.name, path.stat() if path.exists() else path.lstat()) for path in files]
+        states = [(path.name, path.stat() if path.exists() else path.lstat()) for path in pair.files]
         found[pair.case_id] = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
     return found
 

@@ -18,6 +18,7 @@ from nnunet_fair.evaluation.metrics.case_probabilities import calibration_rows
 from nnunet_fair.evaluation.metrics.lesions import LESION_FIELDS, Lesion
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
 from nnunet_fair.evaluation.metrics.score_arrays import CLASS, score_class_arrays
+from nnunet_fair.evaluation.metrics.second_reader import ONE_READER, READER_METRICS, READER_PROBLEM
 from nnunet_fair.masks.paired_masks import read_labels, read_masks
 from nnunet_fair.masks.pairing import CasePair
 from nnunet_fair.masks.reading import CaseProblemError
@@ -141,7 +142,7 @@ def score_cases_and_lesions(
     Raises:
         UserError: a process was killed, as the system does when memory runs out.
     """
-    score = functools.partial(score_and_calibrate_case, options=options)
+    score = functools.partial(score_case_fully, options=options)
     bar = functools.partial(tqdm, total=len(pairs), desc="scoring", unit="case", disable=not progress)
     if n_processes <= 1 or len(pairs) < 2:
         scored = [score(pair) for pair in bar(pairs)]
@@ -160,30 +161,44 @@ def score_cases_and_lesions(
         lesion_columns.insert(0, CLASS)
     if options.calibrate:
         columns += CALIBRATION_COLUMNS
+    if options.second_reader:
+        columns += [*READER_METRICS, READER_PROBLEM]
     frame = pd.DataFrame([row for rows, _ in scored for row in rows], columns=columns).set_index("case_id")
-    frame["problem"] = frame["problem"].astype(object).where(frame["problem"].notna(), "")
-    if options.calibrate:
-        reasons = frame[CALIBRATION_PROBLEM].astype(object)
-        frame[CALIBRATION_PROBLEM] = reasons.where(reasons.notna(), "")
+    for name in [name for name in ("problem", CALIBRATION_PROBLEM, READER_PROBLEM) if name in columns]:
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), "")
     return ScoredCases(frame, pd.DataFrame([row for _, rows in scored for row in rows], columns=lesion_columns))
 
 
-def score_and_calibrate_case(pair: CasePair, options: ScoringOptions) -> tuple[Rows, Rows]:
-    """Score one case and, where that is wanted, measure the calibration of its probabilities.
+def score_case_fully(pair: CasePair, options: ScoringOptions) -> tuple[Rows, Rows]:
+    """Score one case and, where that is wanted, its probabilities and a second reader's mask.
 
     Args:
         pair: the files.
         options: how to score.
 
     Returns:
-        The rows of :func:`score_case`, those of the case with ``CALIBRATION_COLUMNS``.
+        The rows of :func:`score_case`, those of the case with ``CALIBRATION_COLUMNS`` and the columns of the second
+        reader.
     """
     rows, lesions = score_case(pair, options)
-    if not options.calibrate or rows[0]["status"] == NOT_SCORED:
+    if rows[0]["status"] == NOT_SCORED:
         return rows, lesions
-    classes = [labels for _, labels in options.classes] if options.classes else [options.labels or (1,)]
-    calibrated = [row | found for row, found in zip(rows, calibration_rows(pair, classes, options), strict=True)]
-    return calibrated, lesions
+    if options.calibrate:
+        classes = [labels for _, labels in options.classes] if options.classes else [options.labels or (1,)]
+        rows = [row | found for row, found in zip(rows, calibration_rows(pair, classes, options), strict=True)]
+    if options.second_reader:
+        rows = [row | found for row, found in zip(rows, _second_reader_rows(pair, options), strict=True)]
+    return rows, lesions
+
+
+def _second_reader_rows(pair: CasePair, options: ScoringOptions) -> Rows:
+    """The second reader against the first: one row a class, with the reason where there is nothing to compare."""
+    if pair.second_reader is None:
+        return [{READER_PROBLEM: ONE_READER} for _ in options.classes or (None,)]
+    rows, _ = score_case(CasePair(pair.case_id, pair.reference, pair.second_reader), options)
+    if rows[0]["status"] == NOT_SCORED:
+        return [{READER_PROBLEM: row["problem"]} for row in rows]
+    return [{name: row[name.removeprefix("readers_")] for name in READER_METRICS} for row in rows]
 
 
 def _one_thread() -> None:

@@ -17,7 +17,7 @@ from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render,
 from nnunet_fair.evaluation.reports.training_figures import training_figures
 from nnunet_fair.evaluation.reports.training_records import TrainingRecords
 from nnunet_fair.evaluation.scores.analysis import Analysis
-from nnunet_fair.evaluation.scores.classes import worst_group_of_all_classes
+from nnunet_fair.evaluation.scores.classes import MEAN, worst_group_of_all_classes
 
 
 def evaluation_report(
@@ -72,6 +72,7 @@ def evaluation_report(
             "worst_of_classes": worst_group_of_all_classes(analysis.classes) if analysis.classes else None,
             "training_figures": training_figures(training) if training else [],
             "settings": settings,
+            "readers": reader_parts(analysis),
             "calibration": calibration_sections(
                 {
                     name: (found.calibration, found.reliability)
@@ -82,6 +83,16 @@ def evaluation_report(
             "explorer": evaluation_explorer(analysis, with_cases=with_cases),
         },
     )
+
+
+def reader_parts(analysis: Analysis) -> list[dict[str, Any]]:
+    """The tables of the second reader, of all classes together first; empty where there is none."""
+    of_all = {MEAN if analysis.classes else "": analysis}
+    return [
+        {"name": name, "table": found.readers[found.readers["kind"] != "combination"], "gaps": found.reader_gaps}
+        for name, found in {**of_all, **analysis.classes}.items()
+        if len(found.readers)
+    ]
 
 
 def headline(analysis: Analysis) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ from nnunet_fair.evaluation.scores.false_positives import (
 )
 from nnunet_fair.evaluation.scores.measures import Measures, measures_of
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
+from nnunet_fair.evaluation.scores.readers_table import reader_gaps, reader_warnings, readers_table
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, score_intervals
 from nnunet_fair.evaluation.scores.subgroup_table import is_failure, subgroup_table
 from nnunet_fair.files import plain
@@ -59,6 +60,8 @@ class Analysis:
         warnings: what a reader must know before the numbers.
         calibration: calibration by subgroup; empty where no probabilities were measured.
         reliability: what was said and what was true by bin of probability, for the whole cohort and every group.
+        readers: a second reader's agreement beside the model's, by subgroup; empty where there is none.
+        reader_gaps: the gaps of the model, of the readers, and beyond the readers', by attribute.
         classes: the analysis of each class, where there are several; everything else is then that of their mean.
     """
 
@@ -78,6 +81,8 @@ class Analysis:
     warnings: tuple[str, ...]
     calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
     reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
+    readers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reader_gaps: pd.DataFrame = field(default_factory=pd.DataFrame)
     classes: dict[str, Analysis] = field(default_factory=dict)
 
     @property
@@ -133,7 +138,14 @@ def analyse(
         ),
         n_empty=n_empty,
         options=options,
-        warnings=(*sentences, *_warnings(cases, groups, score, cohort), *calibration_warnings(cases)),
+        warnings=(
+            *sentences,
+            *_warnings(cases, groups, score, cohort),
+            *calibration_warnings(cases),
+            *reader_warnings(cases),
+        ),
+        readers=readers_table(present),
+        reader_gaps=reader_gaps(present),
         calibration=calibration_table(present),
         reliability=reliability_table(present),
     )
@@ -218,6 +230,8 @@ def scores_document(analysis: Analysis, **more: Any) -> dict[str, Any]:
         "lambda_curve": {str(value): ranking_score(score.performance, score.fairness, value) for value in LAMBDAS},
         "beyond_means": analysis.beyond.to_dict(orient="records"),
         "false_positives": analysis.false_positives.to_dict(orient="records"),
+        **({"readers": analysis.readers.to_dict(orient="records")} if len(analysis.readers) else {}),
+        **({"reader_gaps": analysis.reader_gaps.to_dict(orient="records")} if len(analysis.reader_gaps) else {}),
         **({"calibration": analysis.calibration.to_dict(orient="records")} if len(analysis.calibration) else {}),
         "gaps_by_tumour_size": analysis.sizes.to_dict(orient="records"),
         "reference_share": analysis.measures.reference_share,

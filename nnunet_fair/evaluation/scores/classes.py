@@ -12,6 +12,7 @@ from nnunet_fair.evaluation.metrics.calibration import BIN_COLUMNS, CALIBRATION_
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.ndsc import NDSC, with_ndsc
 from nnunet_fair.evaluation.metrics.score_cases import CLASS, METRICS
+from nnunet_fair.evaluation.metrics.second_reader import READER_METRICS
 from nnunet_fair.evaluation.scores.analysis import Analysis, analyse
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import has_structure
@@ -54,9 +55,10 @@ def mean_of_classes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     present = np.stack([has_structure(frame) for frame in frames])
     counts = np.where(present.any(axis=0), present, True)
     mean = frames[0].drop(columns=[*CALIBRATION_METRICS, *BIN_COLUMNS], errors="ignore")
-    for name in (name for name in (*METRICS, NDSC) if all(name in frame.columns for frame in frames)):
+    names = (*METRICS, NDSC, *READER_METRICS)
+    for name in (name for name in names if all(name in frame.columns for frame in frames)):
         values = np.stack([frame[name].to_numpy(dtype=float) for frame in frames])
-        if name in AVERAGED:
+        if name in AVERAGED or name in READER_METRICS:
             used = counts & ~np.isnan(values)
             totals = np.where(used, values, 0.0).sum(axis=0)
             n = used.sum(axis=0)
