@@ -286,6 +286,7 @@ def run_pcr(args: argparse.Namespace) -> int:
     """Score a table of pCR predictions; 1 where a prediction or a row is missing and that was not accepted."""
     from nnunet_fair.evaluation.evaluate_pcr import evaluate_pcr
     from nnunet_fair.evaluation.reports.numbers import number
+    from nnunet_fair.evaluation.reports.pcr_report import sentences_on_chance
 
     require(args, "pred", "m", "o")
     result = evaluate_pcr(
@@ -298,15 +299,15 @@ def run_pcr(args: argparse.Namespace) -> int:
         threshold=args.threshold,
         anonymise=args.anonymise,
     )
-    score = result.score
+    score = result.analysis.score
     print(
         f"balanced accuracy {number(score.balanced_accuracy, 4)}  fairness disparity "
         f"{number(score.fairness_disparity, 4)}  ranking {number(score.ranking, 4)}  ({score.n_cases} cases)"
     )
     for name, disparity in score.disparity_by_variable.items():
         print(f"  {name}: disparity {number(disparity, 4)}")
-    for sentence in result.warnings:
-        print(f"note: {sentence}")
+    for sentence in (*sentences_on_chance(result.analysis), *(f"note: {warning}" for warning in result.warnings)):
+        print(sentence)
     print(f"wrote cases.csv, scores.json, subgroups.csv and report.html to {args.o}")
     return exit_status(args, not_scored=(), missing=result.missing, n_without_row=result.n_without_row)
 

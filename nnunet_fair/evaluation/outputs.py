@@ -15,6 +15,7 @@ from nnunet_fair.outputs import begins_with, is_page, is_record, refuse_foreign,
 
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
 FALSE_POSITIVES = "false_positives.csv"
+NET_BENEFIT = "net_benefit.csv"
 CALIBRATION, RELIABILITY = "calibration.csv", "reliability.csv"
 EQUITY, EQUIVALENCE, SIZE_NEUTRAL = "equity.csv", "equivalence.csv", "size_neutral.csv"
 VOLUME, LESION_GROUPS, LESIONS = "volume.csv", "lesion_groups.csv", "lesions.csv"
@@ -33,7 +34,8 @@ _BEGINNINGS = {
     SUBGROUPS: ("subgroup,attributes,", "class,subgroup,attributes,", "variable,group,n,"),
     FALSE_POSITIVES: ("subgroup,attributes,", "class,subgroup,attributes,"),
     CALIBRATION: ("subgroup,attributes,", "class,subgroup,attributes,"),
-    RELIABILITY: ("subgroup,attributes,", "class,subgroup,attributes,"),
+    RELIABILITY: ("subgroup,attributes,", "class,subgroup,attributes,", "low_probability,"),
+    NET_BENEFIT: ("threshold,model,",),
     EQUITY: ("attributes,metric,", "class,attributes,metric,"),
     EQUIVALENCE: ("subgroup,attributes,kind,n,n_others,", "class,subgroup,attributes,kind,n,n_others,"),
     SIZE_NEUTRAL: ("attributes,n_cases,", "class,attributes,n_cases,"),

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from nnunet_fair.cli import main
 from nnunet_fair.sharing.secrets import ways_to_write_date
@@ -93,7 +94,7 @@ def test_nothing_about_few_patients_is_published(tables, capsys):
         assert not re.search(r"pat_\d", text, re.IGNORECASE), name
         assert not re.search(r"(?<![\d.])[1-4] (predicted )?cases", text), name
     groups = pd.read_csv(folder / "out" / "subgroups.csv")
-    assert set(groups["group"]) == {"north", "south", "large", "other groups"}
+    assert set(groups["group"]) == {"all cases", "north", "south", "large", "other groups"}
     assert (groups["n_pcr"] >= MIN_CASES).all() and (groups["n"] - groups["n_pcr"] >= MIN_CASES).all()
     shown = [patients["ward"] == "north", patients["ward"] == "south", patients["size"] == "large"]
     sets = np.column_stack([np.ones(N, bool), *shown, patients["size"] != "large"])
@@ -113,3 +114,30 @@ def test_outcomes_of_fewer_than_five_patients_cannot_be_published(tables, capsys
     assert run(folder, "--anonymise") == 1
     assert "fewer than 5 cases have, or have not, pCR" in capsys.readouterr().err
     assert not (folder / "out" / "cases.csv").exists()
+
+
+def test_the_page_and_the_tables_tell_what_the_numbers_are(tables, capsys):
+    folder, patients, predicted = tables
+    assert run(folder, "--attributes", "remark", "--min-group", "1") == 0
+    out = folder / "out"
+    document = json.loads((out / "scores.json").read_text())
+    truth, value = patients["pcr"], predicted["probability"]
+    assert document["auc"] == pytest.approx(roc_auc_score(truth, value))
+    assert document["probabilities"]["brier"]["estimate"] == pytest.approx(brier_score_loss(truth, value))
+    assert document["n_pcr"] == truth.sum()
+    assert set(document["chance"]) == {"balanced_accuracy", "fairness_disparity", "ranking", "auc"}
+    groups = pd.read_csv(out / "subgroups.csv")
+    assert groups.iloc[0][["variable", "group", "n"]].tolist() == ["all", "all cases", N]
+    horse = groups[groups["group"] == "fell off a horse"].iloc[0]
+    assert horse["n"] == 1 and np.isnan(horse["auc"]) and np.isnan(horse["balanced_accuracy"])
+    assert pd.read_csv(out / "reliability.csv")["n"].sum() == N
+    assert pd.read_csv(out / "net_benefit.csv")["threshold"].tolist()[::98] == [0.01, 0.99]
+    page = (out / "report.html").read_text()
+    assert "cannot be estimated" in page and page.count("data:image/svg") == 2
+    assert f"AUC of {document['auc']:.3f}" in page and f"AUC of {document['auc']:.3f}" in capsys.readouterr().out
+    decisions = predicted.assign(probability=(value > 0.5).astype(int))
+    decisions.to_csv(folder / "predicted.csv", index=False)
+    assert run(folder) == 0
+    document = json.loads((out / "scores.json").read_text())
+    assert document["auc"] is None and document["probabilities"] is None and "auc" not in document["chance"]
+    assert not (out / "reliability.csv").exists() and not (out / "net_benefit.csv").exists()  # none of an earlier run
