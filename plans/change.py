@@ -152,6 +152,6 @@ def _read_plans(path: Path) -> dict[str, Any]:
 def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no valid JSON ({error}); restore it or plan the dataset again") from None
     return content if isinstance(content, dict) else {}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import remove_leftovers, write_json
+from nnunet_fair.files import read_json, remove_leftovers, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.endings import PLANAR_ENDINGS
 from nnunet_fair.outputs import is_record, refuse_foreign
@@ -59,7 +59,13 @@ def install_preset(dataset: str | int, preset: Preset, *, overwrite: bool = Fals
     name = dataset_name(dataset)
     description = _read_dataset_json(raw_folder(name) / "dataset.json")
     fingerprint = _read_fingerprint(preprocessed_folder(name) / FINGERPRINT_FILE, name)
-    _check_dataset(name, preset, description, fingerprint)
+    try:
+        _check_dataset(name, preset, description, fingerprint)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UserError(
+            f"dataset.json or {FINGERPRINT_FILE} of {name} is not what nnU-Net writes ({error!r}); convert the dataset "
+            f"again, or run nnUNetv2_extract_fingerprint -d {int(name[7:10])} --clean"
+        ) from error
     plans, estimated_gb = plan(name, preset)
     configuration = plans["configurations"][CONFIGURATION]
     notes = _check_sizes(name, preset, configuration, fingerprint)
@@ -80,13 +86,13 @@ def _refuse_other_plans(path: Path, plans: dict[str, Any], overwrite: bool) -> N
 def _read_dataset_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} is missing; convert the dataset first (nnunet_fair convert)")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, remedy="convert the dataset again")
 
 
 def _read_fingerprint(path: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} is missing; run nnUNetv2_extract_fingerprint -d {int(name[7:10])} first")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, remedy=f"run nnUNetv2_extract_fingerprint -d {int(name[7:10])} --clean")
 
 
 def _check_dataset(name: str, preset: Preset, description: dict[str, Any], fingerprint: dict[str, Any]) -> None:

@@ -294,6 +294,7 @@ def _meta_image(head: bytes) -> Storage:
     end = re.search(rb"^ElementDataFile[ \t]*=[ \t]*([^\r\n]*)\r?\n", head, re.MULTILINE)
     if end is None:
         raise DamagedFileError("it has no MetaImage header")
+    _check_lines(head[: end.start()], rb"[\w .|:\[\]-]{1,200}= ?[^\0-\x08\x0a-\x1f]{0,2000}")
     _refuse_detached(end[1], b"LOCAL")
     fields = dict(re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t\r]*$", head[: end.start()].decode("latin-1"), re.MULTILINE))
     spacing = fields.get("ElementSpacing", fields.get("ElementSize"))
@@ -308,6 +309,7 @@ def _nrrd(head: bytes) -> Storage:
     end = re.search(rb"\r?\n\r?\n", head)
     if not head.startswith(b"NRRD") or end is None:
         raise DamagedFileError("it has no NRRD header")
+    _check_lines(head[: end.start()], rb"NRRD\d{4}|#.*|[\w ]{1,40}: ?[^\0-\x08\x0a-\x1f]{0,400}|[^:]{1,400}:=.*")
     text = head[: end.start()].decode("latin-1")
     fields = {key.lower(): value.strip() for key, value in re.findall(r"^([\w ]+?): ?(.*?)\r?$", text, re.MULTILINE)}
     _refuse_detached(fields.get("data file", fields.get("datafile", "")).encode("latin-1"), b"")
@@ -324,6 +326,13 @@ def _gipl(head: bytes) -> Storage:
     size = struct.unpack_from(">4H", head)
     n_dims = 2 if size[2] <= 1 else 3
     return Storage(1, spacing=struct.unpack_from(f">{n_dims}f", head, _GIPL_SPACING))
+
+
+def _check_lines(header: bytes, expected: bytes) -> None:
+    """Refuse a header of other lines than its format has: ITK ends the whole process at some overlong ones."""
+    for number, line in enumerate(header.splitlines(), start=1):
+        if not re.fullmatch(expected, line):
+            raise DamagedFileError(f"line {number} of its header is none of the format's")
 
 
 def _refuse_detached(name: bytes, here: bytes) -> None:

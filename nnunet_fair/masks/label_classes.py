@@ -46,7 +46,7 @@ def read_label_classes(path: Path) -> LabelClasses:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} does not declare labels as nnU-Net reads them ({error!r}); expected {_EXPECTED}"
         ) from error

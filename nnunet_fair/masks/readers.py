@@ -88,7 +88,7 @@ def _entry(path: Path, key: str) -> str | None:
         return _cached_entry(path, key, path.stat().st_mtime_ns)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error})") from error
 
 

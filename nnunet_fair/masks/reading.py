@@ -248,7 +248,7 @@ def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
         _check_nifti(path)
         stored_as_integers = voxels.dtype.kind in "iu"
     elif not picture_is_complete(path):
-        raise CaseProblemError(f"{path} is cut short: its last part is missing")
+        raise CaseProblemError(f"{path} is cut short or damaged: a part is missing, or a checksum is wrong")
     else:
         check_picture(path)
     reader = nnunet_reader(name)
@@ -257,6 +257,8 @@ def _with_nnunet(path: Path, name: str, is_label: bool) -> _Loaded:
         spacing = tuple(float(size) for size in properties["spacing"])
     except Exception as error:  # they raise whatever the library below them does, assertions and SyntaxError included
         raise _NotReadableError(_last_line(error)) from error
+    if not array.size:
+        raise _NotReadableError("it holds no voxel")
     n_channels = len(array)  # (channels, slices, rows, columns); spacing in the order of the array
     if name == NIBABEL:
         grid = _nibabel_grid(array.shape[1:], spacing, properties["nibabel_stuff"]["original_affine"])

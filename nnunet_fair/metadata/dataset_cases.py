@@ -55,18 +55,24 @@ def find_cases(dataset: str | int) -> DatasetCases:
         content = _read_dataset_json(folder / "dataset.json")
         ending = content["file_ending"]
         listed = content.get("dataset") or {}
-        labels = {case_id: folder / entry["label"] for case_id, entry in listed.items() if "label" in entry}
+        try:
+            labels = {case_id: folder / entry["label"] for case_id, entry in listed.items() if "label" in entry}
+            declared = content.get("labels") or {}
+            ignore_label = declared.get("ignore")
+        except (AttributeError, TypeError) as error:
+            raise UserError(
+                f"{folder / 'dataset.json'} does not list labels and cases as nnU-Net reads them ({error}); mend it"
+            ) from error
         labels = labels or _labels(folder / "labelsTr", ending) or _labels(folder / "gt_segmentations", ending)
         training = set(listed) or set(labels) | _image_ids(folder / "imagesTr", ending)
         if training:
             test_labels = _labels(folder / "labelsTs", ending)
             test = (set(test_labels) | _image_ids(folder / "imagesTs", ending)) - training
-            declared = content.get("labels") or {}
             return DatasetCases(
                 training=tuple(sorted(training)),
                 test=tuple(sorted(test)),
                 labels={**test_labels, **labels},
-                ignore_label=declared.get("ignore"),
+                ignore_label=ignore_label,
                 declared_labels=declared,
             )
     raise UserError(

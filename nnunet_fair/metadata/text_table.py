@@ -74,6 +74,8 @@ def read_text_table(path: Path, search: HeaderSearch) -> RawTable:
     if chosen.comments:
         n = len(chosen.comments)
         notes.append(f"{n} comment {'line' if n == 1 else 'lines'} left out (line {chosen.comments[0]} the first)")
+    if not text.endswith(("\n", "\r")):
+        notes.append(f"line {lines[-1][0]}, the last one, has no line end; if the file was cut there, check that line")
     names = tuple(column_name(name) for name in chosen.rows[chosen.header][1])
     below = chosen.rows[chosen.header + 1 :]
     return RawTable(

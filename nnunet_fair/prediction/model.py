@@ -74,10 +74,21 @@ def configuration_settings(plans: dict[str, Any], name: str) -> dict[str, Any]:
     Args:
         plans: the content of ``plans.json``.
         name: the configuration.
+
+    Raises:
+        UserError: a configuration that it inherits from is not there, or inherits from it.
     """
-    own = plans["configurations"][name]
-    parent = own.get("inherits_from")
-    return {**configuration_settings(plans, parent), **own} if parent else dict(own)
+    settings: dict[str, Any] = {}
+    seen: list[object] = []
+    wanted: Any = name
+    while wanted:
+        own = plans["configurations"].get(wanted) if isinstance(wanted, str) else None
+        if not isinstance(own, dict) or wanted in seen:
+            raise UserError(f"the plans have no configuration {wanted!r} to inherit from; copy the model again")
+        seen.append(wanted)
+        settings = own | settings
+        wanted = own.get("inherits_from")
+    return settings
 
 
 def open_model(
@@ -111,11 +122,19 @@ def open_model(
             f"{folder} has no {checkpoint} in {' and '.join(missing) or 'any fold'}; trained folds: "
             f"{' '.join(there) or 'none'} (choose with `folds`)"
         )
+    _check_dataset(folder / "dataset.json", content["dataset.json"])
     model = TrainedModel(folder, asked, checkpoint, content["dataset.json"], content["plans.json"])
     configurations = model.plans.get("configurations")
     if not isinstance(configurations, dict) or not isinstance(configurations.get(model.configuration), dict):
         raise UserError(f"{folder / 'plans.json'} has no configuration {model.configuration!r}")
+    configuration_settings(model.plans, model.configuration)
     return model
+
+
+def _check_dataset(path: Path, content: dict[str, Any]) -> None:
+    channels, ending = content.get("channel_names"), content.get("file_ending")
+    if not isinstance(channels, dict) or not channels or not isinstance(ending, str):
+        raise UserError(f"{path} has no channel_names or no file_ending; the model is damaged: copy it again")
 
 
 def parse_folds(texts: Sequence[str]) -> tuple[int | str, ...]:

@@ -211,3 +211,43 @@ def test_nan_in_a_nifti_mask_is_no_background(tmp_path):
         with pytest.raises(CaseProblemError, match=r"1 voxels that are NaN|whole numbers of 0 or more"):
             read_mask(path)
         assert read_channels(path).n_not_finite == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "sound", "damaged"),
+    [
+        (".nrrd", b"kinds: domain", b"kinds: " + b"[" * 3000 + b"domain"),
+        (".nrrd", b"dimension: 3", b"dime" + b"[" * 3000),
+        (".nrrd", b"type: unsigned char", b"type: \x07"),
+        (".mha", b"NDims = 3", b"9" * 5000 + b" = 3"),
+        (".mha", b"Offset", b"\xf5\x01fset"),
+    ],
+)
+def test_header_lines_that_end_itk_and_the_process_are_refused(tmp_path, ending, sound, damaged):
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(write(path).replace(sound, damaged))
+    with pytest.raises(CaseProblemError, match="of its header is none of the format's"):
+        read_mask(path)
+
+
+def test_long_texts_of_other_programs_stay(tmp_path):
+    path = tmp_path / "a.nrrd"
+    path.write_bytes(write(path).replace(b"kinds:", b"Segment0_Name:=" + b"tumour " * 500 + b"\nkinds:"))
+    assert np.array_equal(read_mask(path).array, CUBE)
+
+
+def test_a_header_that_takes_other_bytes_for_the_voxels_is_refused(tmp_path):
+    path = tmp_path / "a.mha"
+    path.write_bytes(write(path, True).replace(b"DimSize = 8 6 5", b"DimSize = 8 6 4"))
+    with pytest.raises(CaseProblemError, match="checksum"):
+        read_mask(path)
+
+
+def test_a_changed_checksum_of_a_picture_is_seen(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(CUBE[1]).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") - 8] ^= 1  # in the checksum of the chunk before
+    path.write_bytes(content)
+    with pytest.raises(CaseProblemError, match="checksum is wrong"):
+        read_mask(path)

@@ -148,7 +148,7 @@ def read_case_rows(path: Path) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than there are columns
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], index_col=False)
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a table ({error}); {again}") from error
+        raise UserError(f"{path} cannot be read as a table ({str(error).strip()}); {again}") from error
     frame = frame.map(with_formula).rename(columns=with_formula)
     if "case_id" not in frame.columns:
         raise UserError(f"{path} has no column 'case_id'; it is written by nnunet_fair evaluate")

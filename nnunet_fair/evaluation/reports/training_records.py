@@ -70,8 +70,10 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """Read one record and check its columns."""
     try:
         frame = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as CSV ({error}); it is written by the training") from error
+    except ValueError as error:  # pandas' own errors, and characters that are no UTF-8
+        raise UserError(
+            f"{path} cannot be read as CSV ({str(error).strip()}); it is written by the training"
+        ) from error
     absent = [column for column in columns if column not in frame.columns]
     if absent:
         raise UserError(f"{path} has no column {absent[0]!r}; found {', '.join(map(str, frame.columns))}")

@@ -258,7 +258,7 @@ def _folds(name: str) -> tuple[list[dict[str, list[str]]] | None, list[str]]:
     try:
         folds = json.loads(path.read_text(encoding="utf-8"))
         return [{"train": list(fold["train"]), "val": list(fold["val"])} for fold in folds], []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as nnU-Net's folds ({error}); write it again") from error
 
 
