@@ -8,6 +8,7 @@ OPTIONS = {"root": "-o"}
 HELP = "write a synthetic cohort in the layout of MAMA-MIA, with a planted, documented disparity"
 
 _DISPARITIES = ("distinct", "small", "noise", "balanced", "intersection")
+_RESPONSES = ("none", "enhancement", "centre")
 _MISSING = ("real", "none", "random", "not-at-random")
 
 
@@ -37,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         help="share of patients without a lesion, whose masks are empty (default 0; convert --allow-empty-labels)",
+    )
+    parser.add_argument(
+        "--response",
+        choices=_RESPONSES,
+        default="none",
+        help="what pCR has to do with: nothing, how much the lesion enhances, or the centre alone (default none)",
     )
     parser.add_argument(
         "--missing",
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         missing=args.missing,
         missing_rate=args.missing_rate,
         healthy=args.healthy,
+        response=args.response,
         file_names=args.file_names,
     )
     print(f"{settings.n_cases} synthetic cases in {args.o}; what was planted is in {args.o}/{DISPARITY_FILE}")

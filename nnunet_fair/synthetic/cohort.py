@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,6 +34,7 @@ from nnunet_fair.synthetic.disparity import (
 )
 from nnunet_fair.synthetic.images import Box, Scan, simulate
 from nnunet_fair.synthetic.patients import CENTRES, MISSING_KINDS, Patient, draw_patients, generator
+from nnunet_fair.synthetic.response import RESPONSE_DESCRIPTIONS, RESPONSES
 from nnunet_fair.synthetic.table import case_row, patient_info, write_table
 
 DISPARITY_FILE = "disparity.json"
@@ -63,6 +64,7 @@ class CohortOptions:
         missing_rate: mean rate for ``random`` and ``not-at-random``.
         file_names: ``lower`` or ``upper`` case file names, or both within the cohort (``mixed``).
         healthy: share of patients without a lesion; their masks are empty.
+        response: one of ``response.RESPONSES``.
     """
 
     n_cases: int = 40
@@ -77,6 +79,7 @@ class CohortOptions:
     missing_rate: float = 0.25
     file_names: str = "mixed"
     healthy: float = 0.0
+    response: str = "none"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written.
@@ -100,6 +103,7 @@ class CohortOptions:
             ("missing_rate", self.missing_rate, 0 <= self.missing_rate < 1, "0 or more, below 1"),
             ("healthy", self.healthy, 0 <= self.healthy < 1, "0 or more, below 1"),
             ("disparity", self.disparity, self.disparity in DISPARITIES, ", ".join(DISPARITIES)),
+            ("response", self.response, self.response in RESPONSES, ", ".join(RESPONSES)),
             ("missing", self.missing, self.missing in MISSING_KINDS, ", ".join(MISSING_KINDS)),
             ("file_names", self.file_names, self.file_names in FILE_NAMES, ", ".join(FILE_NAMES)),
         )
@@ -170,6 +174,7 @@ def _write_into(folder: Path, settings: CohortOptions, n_processes: int) -> None
             missing=settings.missing,
             missing_rate=settings.missing_rate,
             healthy=settings.healthy,
+            response=settings.response,
         )
     )
     for name in ("images", *(f"{SEGMENTATIONS}/{reader}" for reader in _READERS), "patient_info_files"):
@@ -201,7 +206,8 @@ def _write_case(folder: Path, settings: CohortOptions, patient: Patient) -> dict
     """Simulate and write one case; returns its row of the table."""
     rng = generator(settings.seed, patient.index, 3)
     scan, scanner = _draw_scan(patient, settings, rng)
-    case = simulate(scan, appearance(settings.disparity, patient.stratum, settings.strength), rng)
+    look = appearance(settings.disparity, patient.stratum, settings.strength)
+    case = simulate(scan, replace(look, enhancement=look.enhancement * patient.enhancement), rng)
     lower = {"lower": True, "upper": False, "mixed": patient.index % 2 == 0}[settings.file_names]
     name = patient.case_id.lower() if lower else patient.case_id
     images = folder / "images" / patient.case_id
@@ -304,5 +310,6 @@ def _disparity(patients: Sequence[Patient], settings: CohortOptions) -> dict:
             for s in strata(settings.disparity, settings.group_fraction)
         ],
         **healthy,
+        "response": {"kind": settings.response, "description": RESPONSE_DESCRIPTIONS[settings.response]},
         "options": {**vars(settings), "size": list(settings.size)},
     }

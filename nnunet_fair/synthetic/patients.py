@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_fair.synthetic.disparity import Stratum, strata
+from nnunet_fair.synthetic.response import RATE, drawn_response
 
 MISSING_KINDS = ("real", "none", "random", "not-at-random")
 """How age, menopause and breast density go missing: at the real table's rates per centre, not at all, completely at
@@ -151,6 +152,7 @@ class Patient:
         values: clinical columns of the table as they truly are, nothing missing.
         missing: columns whose value the table does not show.
         healthy: whether the patient has no lesion.
+        enhancement: factor on the lesions' peak enhancement that goes with the planted response.
     """
 
     case_id: str
@@ -161,12 +163,13 @@ class Patient:
     values: dict[str, Any]
     missing: frozenset[str]
     healthy: bool = False
+    enhancement: float = 1.0
 
 
 def generator(seed: int, index: int, stream: int) -> np.random.Generator:
     """The random numbers of one case for one purpose, whatever the others draw.
 
-    The purposes: 0 plan, 1 patient, 2 gaps, 3 image, 4 health.
+    The purposes: 0 plan, 1 patient, 2 gaps, 3 image, 4 health, 5 response.
     """
     return np.random.default_rng([seed, stream, index])
 
@@ -181,6 +184,7 @@ def draw_patients(
     missing: str,
     missing_rate: float,
     healthy: float = 0.0,
+    response: str = "none",
 ) -> Iterator[Patient]:
     """Draw a cohort; its first cases are the same whatever ``n_cases`` is.
 
@@ -196,6 +200,7 @@ def draw_patients(
         missing: one of ``MISSING_KINDS``.
         missing_rate: mean rate for ``random`` and ``not-at-random``.
         healthy: share of patients without a lesion in every stratum, whether they are training or test cases.
+        response: one of ``response.RESPONSES``.
 
     Yields:
         The patients in order.
@@ -220,7 +225,8 @@ def draw_patients(
         is_healthy = (healthy_offsets[chosen] + rank * _SILVER) % 1 < healthy
         if is_healthy:
             gaps |= TUMOUR_COLUMNS
-        yield Patient(_case_id(centre, index), index, centre, parts[chosen], is_test, values, gaps, is_healthy)
+        values["pcr"], factor = drawn_response(response, centre, values["pcr"], generator(seed, index, 5))
+        yield Patient(_case_id(centre, index), index, centre, parts[chosen], is_test, values, gaps, is_healthy, factor)
 
 
 def _centre_at(position: float) -> str:
@@ -254,7 +260,7 @@ def _draw_values(rng: np.random.Generator, centre: str, stratum: Stratum, dispar
         "dataset": centre,
         "bilateral_breast_cancer": int(rng.random() < 0.02),
         "multifocal_cancer": int(rng.random() < 0.4),
-        "pcr": int(rng.random() < 0.295),
+        "pcr": int(rng.random() < RATE),
         "hr": hr,
         "her2": her2,
         "tumor_subtype": _choice(rng, _SUBTYPES.get(centre, _SUBTYPES[None])),

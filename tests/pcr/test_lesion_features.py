@@ -135,6 +135,27 @@ def test_a_cohort_without_experts_needs_masks(folders, tmp_path, capsys):
     assert "holds no masks of experts" in capsys.readouterr().err
 
 
+def test_masks_of_the_fold_that_left_a_case_out(folders, tmp_path, monkeypatch, capsys):
+    images, masks = folders
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    model = tmp_path / "nnUNet_results" / "Dataset004_Breast" / "nnUNetTrainerFairDiv__nnUNetPlans__3d_fullres"
+    smaller = lesion()
+    smaller[2] = 0  # 50 of 75 voxels: the prediction is measured, not the reference
+    for fold, name in enumerate("ab"):
+        write(model / f"fold_{fold}" / "validation" / f"{name}.nii.gz", smaller)
+        write(tmp_path / "nnUNet_raw" / "Dataset004_Breast" / "labelsTr" / f"{name}.nii.gz", lesion())
+    (tmp_path / "nnUNet_preprocessed" / "Dataset004_Breast").mkdir(parents=True)
+    output = tmp_path / "features.csv"
+    assert main(["pcr", "features", "-i", str(images), "-d", "4", "-o", str(output), "-np", "1"]) == 0
+    rows = pd.read_csv(output)
+    assert rows["masks"].unique().tolist() == ["out-of-fold"]
+    assert rows["volume_ml"].tolist() == pytest.approx([50 * 0.7 * 0.8 * 2 / 1000] * 2)
+    both = ["pcr", "features", "-i", str(images), "-d", "4", "-seg", str(masks), "-o", str(output), "--overwrite"]
+    assert main(both) == 1
+    assert "two places of masks" in capsys.readouterr().err
+
+
 def test_the_cohorts_own_masks_are_the_experts(cohort):
     images = find_images(cohort)
     found = measure_cases(lesion_files(images, images.experts)[:2], masks="experts")
