@@ -33,7 +33,7 @@ ALLOWED = {
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),
     },
     "pcr": {
-        *("masks", "metadata", "subgroups", "dataset_conversion"),
+        *("masks", "metadata", "subgroups", "dataset_conversion", "prediction"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison"),
     },
     "api": {

@@ -5,14 +5,29 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nnunet_fair.commands import pcr_features, pcr_predict, pcr_train
+from nnunet_fair.commands import pcr_deep_features, pcr_features, pcr_predict, pcr_train
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 HELP = "predict treatment response (pCR): lesion features, a model of them, predictions for unseen patients"
-OPTIONS = {"n_processes": "-np", "features": "-x", "table": "-m"}
-ACTIONS: dict[str, ModuleType] = {"features": pcr_features, "train": pcr_train, "predict": pcr_predict}
+OPTIONS = {
+    "n_processes": "-np",
+    "features": "-x",
+    "table": "-m",
+    "dataset": "-d",
+    "trainer": "-tr",
+    "plans": "-p",
+    "configuration": "-c",
+    "folds": "-f",
+    "device": "-device",
+}
+ACTIONS: dict[str, ModuleType] = {
+    "features": pcr_features,
+    "deep-features": pcr_deep_features,
+    "train": pcr_train,
+    "predict": pcr_predict,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

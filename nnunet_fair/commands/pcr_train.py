@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("-m", type=Path, metavar="TABLE", required=True, help="the patient table with the outcome")
     parser.add_argument("-x", type=Path, metavar="CSV", nargs="+", default=[], help="tables of features")
+    parser.add_argument("--deep", type=Path, metavar="FOLDER", help="deep features of every fold's encoder (with -d)")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", required=True, help="the model's folder")
     parser.add_argument(
         "-d", metavar="ID", help="dataset number or name: its training cases and folds (splits_final.json) are taken"
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         TrainingSources(
             table=args.m,
             features=tuple(args.x),
+            deep=args.deep,
             dataset=args.d,
             clinical=tuple(dict.fromkeys(args.clinical)),
             outcome=args.outcome,

@@ -64,6 +64,7 @@ class ResponseCases:
         centres: centre of each case, shape (n_cases,), NaN where unknown; None where the table has none.
         attributes: what FairDiv's subgroups are made of; None leaves all cases at weight 1.
         groups: the groups of the ranking's fairness; None where they are not asked for.
+        encoder_fold: the fold whose encoder the deep features are of; None without deep features.
     """
 
     frame: pd.DataFrame
@@ -74,6 +75,7 @@ class ResponseCases:
     centres: pd.Series | None = None
     attributes: pd.DataFrame | None = None
     groups: pd.DataFrame | None = None
+    encoder_fold: int | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -116,7 +118,7 @@ class FittedResponse:
     weights: FairWeights | None
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # threads would wait for each other at matrices as small as these
+@threadpool_limits.wrap(limits=1)  # threads would wait for each other at matrices as small as these
 def fit_response(cases: ResponseCases, options: FittingOptions) -> FittedResponse:
     """Fit a model to cases, and to nothing else.
 
@@ -174,6 +176,7 @@ def fit_response(cases: ResponseCases, options: FittingOptions) -> FittedRespons
         threshold_by=options.threshold,
         clinical=tuple(name for name in cases.clinical if name in read),
         masks=cases.masks,
+        encoder_fold=cases.encoder_fold,
     )
     return FittedResponse(model, complexity, slope <= _LEAST_SLOPE, thresholds, weights)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,15 @@ class HeldOut:
     left_out: dict[str, str]
 
 
-def hold_out(cases: ResponseCases, parts: pd.Series, options: FittingOptions, *, name: str, needs_all: bool) -> HeldOut:
+def hold_out(
+    cases: ResponseCases,
+    parts: pd.Series,
+    options: FittingOptions,
+    *,
+    name: str,
+    needs_all: bool,
+    frames: Mapping[int, pd.DataFrame] | None = None,
+) -> HeldOut:
     """Fit a model without each part in turn, and predict that part.
 
     Args:
@@ -43,6 +52,7 @@ def hold_out(cases: ResponseCases, parts: pd.Series, options: FittingOptions, *,
         options: how to fit.
         name: what a part is, ``fold`` or ``centre``.
         needs_all: refuse where one part cannot be predicted; else it is named in ``left_out``.
+        frames: the cases' columns to take for each part; None takes the cases' own.
 
     Raises:
         UserError: fewer than two parts, or one cannot be predicted and all are needed, or none can be.
@@ -53,16 +63,17 @@ def hold_out(cases: ResponseCases, parts: pd.Series, options: FittingOptions, *,
         raise UserError(f"there is one {name} only, and models are fitted without one; two are needed")
     tables, fits, left_out = [], {}, {}
     for part in tqdm(names, desc=f"without one {name}", unit="fit"):
+        own = cases if frames is None else replace(cases, frame=frames[part], encoder_fold=part)
         inside = (parts == part).to_numpy(dtype=bool, na_value=False)
         try:
-            fit = fit_response(cases.part(known & ~inside), options)
+            fit = fit_response(own.part(known & ~inside), options)
         except UserError as error:
             if needs_all:
                 raise UserError(f"{name} {part}: {error}") from error
             left_out[str(part)] = str(error)
             continue
         fits[str(part)] = fit
-        tables.append(_predicted(fit, cases.part(inside), name, part))
+        tables.append(_predicted(fit, own.part(inside), name, part))
     if not tables:
         part, reason = next(iter(left_out.items()))
         raise UserError(f"no model can be fitted without one {name}; {part}: {reason}")

@@ -16,6 +16,7 @@ from nnunet_fair.files import write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.pcr.clinical_columns import clinical_values
+from nnunet_fair.pcr.deep_features import fold_table
 from nnunet_fair.pcr.feature_tables import Features, read_features
 from nnunet_fair.pcr.lesion_features import EXPERTS
 from nnunet_fair.pcr.response_model import ResponseModel, read_model
@@ -41,6 +42,7 @@ def write_predictions(
     output: str | os.PathLike,
     *,
     features: Sequence[Path] = (),
+    deep: Path | None = None,
     table: Path | None = None,
     reading: TableReading | None = None,
     overwrite: bool = False,
@@ -51,6 +53,7 @@ def write_predictions(
         model: the model's folder or its ``model.json``.
         output: the table, ``.csv``.
         features: tables of features, the patients those of the first; none for a model of clinical columns only.
+        deep: folder of deep features by the model's own encoders.
         table: the patient table, for a model that reads clinical columns.
         reading: how the table is to be read.
         overwrite: replace a table that is there.
@@ -65,7 +68,7 @@ def write_predictions(
         raise UserError(f"{output} exists; `overwrite` replaces it")
     path = Path(model) / MODEL if Path(model).is_dir() else Path(model)
     response = read_model(path)
-    result = predict_response(response, features=features, table=table, reading=reading)
+    result = predict_response(response, features=features, deep=deep, table=table, reading=reading)
     output.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(output):
         write_csv(result.rows, output)
@@ -84,6 +87,7 @@ def predict_response(
     model: ResponseModel,
     *,
     features: Sequence[Path] = (),
+    deep: Path | None = None,
     table: Path | None = None,
     reading: TableReading | None = None,
 ) -> ResponsePrediction:
@@ -92,6 +96,7 @@ def predict_response(
     Args:
         model: the model.
         features: see :func:`write_predictions`.
+        deep: see :func:`write_predictions`.
         table: see :func:`write_predictions`.
         reading: see :func:`write_predictions`.
 
@@ -104,6 +109,7 @@ def predict_response(
             "patients' `table` with them, or a model that was trained without"
         )
     measured = [name for name in model.columns if name not in model.clinical]
+    features = [*features, *_deep_table(model, deep)]
     if measured and not features:
         raise UserError(f"the model reads features such as {measured[0]!r}; give the patients' `features`")
     notes: list[str] = []
@@ -125,6 +131,20 @@ def predict_response(
     decisions = (probabilities >= model.threshold).astype(int)
     table_out = {"case_id": frame.index, "probability": probabilities, "prediction": decisions}
     return ResponsePrediction(pd.DataFrame(table_out), tuple(notes))
+
+
+def _deep_table(model: ResponseModel, deep: Path | None) -> list[Path]:
+    """The deep features by the encoder that the model was trained with."""
+    if model.encoder_fold is None:
+        if deep is not None:
+            raise UserError("the model was trained without `deep` features; leave them away")
+        return []
+    if deep is None:
+        raise UserError("the model reads `deep` features of the patients; nnunet_fair pcr deep-features makes them")
+    path = fold_table(deep, model.encoder_fold)
+    if not path.is_file():
+        raise UserError(f"the model reads the deep features of fold {model.encoder_fold}'s encoder; there is no {path}")
+    return [path]
 
 
 def _measured(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

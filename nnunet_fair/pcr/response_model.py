@@ -98,6 +98,7 @@ class ResponseModel:
         threshold_by: what the threshold was chosen by.
         clinical: the columns among the inputs that come from the patient table.
         masks: whose masks the features were measured on.
+        encoder_fold: the fold whose encoder the deep features are of; None for a model without.
     """
 
     terms: tuple[Term, ...]
@@ -110,6 +111,7 @@ class ResponseModel:
     threshold_by: str
     clinical: tuple[str, ...]
     masks: tuple[str, ...]
+    encoder_fold: int | None = None
 
     @cached_property
     def columns(self) -> dict[str, bool]:
@@ -158,6 +160,7 @@ class ResponseModel:
             "threshold_by": self.threshold_by,
             "clinical": list(self.clinical),
             "masks": list(self.masks),
+            "encoder_fold": self.encoder_fold,
         }
 
 
@@ -206,4 +209,5 @@ def _model(content: Mapping[str, Any], where: str) -> ResponseModel:
         str(content["threshold_by"]),
         tuple(map(str, content["clinical"])),
         tuple(map(str, content["masks"])),
+        None if content["encoder_fold"] is None else int(content["encoder_fold"]),
     )

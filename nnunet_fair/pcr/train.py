@@ -77,7 +77,7 @@ def train_response(training: TrainingCases, options: FittingOptions) -> Response
     """
     cases = training.cases
     by_centre = None
-    out_of_fold = hold_out(cases, training.folds, options, name="fold", needs_all=True)
+    out_of_fold = hold_out(cases, training.folds, options, name="fold", needs_all=True, frames=training.frames)
     if cases.centres is not None and cases.centres.nunique() > 1:
         by_centre = hold_out(cases, cases.centres, options, name="centre", needs_all=False)
     fit = fit_response(cases, options)
@@ -183,6 +183,7 @@ def _write_record(result: ResponseTraining, training: TrainingCases, options: Fi
         "fairdiv": None if cases.attributes is None else list(cases.attributes.columns),
         "clinical": list(cases.clinical),
         "masks": list(cases.masks),
+        "encoder_fold": cases.encoder_fold,
         "n_cases": len(cases),
         "n_pcr": int(cases.truth.sum()),
         "auc": {

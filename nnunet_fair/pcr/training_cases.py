@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from nnunet_fair.metadata.dataset_cases import find_cases
 from nnunet_fair.metadata.folds import read_folds, stratified_folds
 from nnunet_fair.paths import preprocessed_folder
 from nnunet_fair.pcr.clinical_columns import attribute_groups, clinical_values, outcome_values
+from nnunet_fair.pcr.deep_features import fold_table
 from nnunet_fair.pcr.feature_tables import Features, read_features
 from nnunet_fair.pcr.fitting import ResponseCases
 from nnunet_fair.pcr.pipeline import Inputs
@@ -35,6 +37,7 @@ class TrainingSources:
         features: tables of features, none for a model of clinical columns only.
         dataset: the nnU-Net dataset whose training cases and folds are taken; None takes every case with an outcome and
             makes folds that spread outcome and centre evenly.
+        deep: folder of deep features, one table a fold of the dataset.
         clinical: columns of the table that the model reads.
         outcome: the table's column of the outcome.
         centre: its column of the centre; None takes ``dataset`` where there is one.
@@ -49,6 +52,7 @@ class TrainingSources:
     table: Path
     features: tuple[Path, ...] = ()
     dataset: str | None = None
+    deep: Path | None = None
     clinical: tuple[str, ...] = ()
     outcome: str = DEFAULT_OUTCOME
     centre: str | None = None
@@ -68,11 +72,14 @@ class TrainingCases:
         cases: the cases, in the order of their IDs.
         folds: number of the fold that holds each case out, int series indexed by case ID.
         notes: sentences.
+        frames: with deep features, the cases' columns by the encoder that left a fold out, by fold; ``cases`` has those
+            of the first.
     """
 
     cases: ResponseCases
     folds: pd.Series
     notes: tuple[str, ...]
+    frames: Mapping[int, pd.DataFrame] | None = None
 
 
 def read_training_cases(sources: TrainingSources) -> TrainingCases:
@@ -84,12 +91,13 @@ def read_training_cases(sources: TrainingSources) -> TrainingCases:
     Raises:
         UserError: nothing to learn from, a column that is not there, no case in common, or one outcome only.
     """
-    if not sources.features and not sources.clinical:
-        raise UserError("nothing to learn from: give tables of `features`, `clinical` columns, or both")
+    if not sources.features and not sources.clinical and sources.deep is None:
+        raise UserError("nothing to learn from: give tables of `features`, `deep` features, `clinical` columns, or all")
     if sources.outcome in sources.clinical:
         raise UserError(f"the clinical column {sources.outcome!r} is the outcome itself; leave it away")
     table = sources.reading.read(sources.table)
-    features = read_features(sources.features, sources.outcome) if sources.features else None
+    by_fold = _features_by_fold(sources)
+    features = by_fold[min(by_fold)] if by_fold else _features(sources)
     notes = [*table.notes_on([sources.outcome, *sources.clinical]), *(features.notes if features else ())]
     candidates = list(table.frame.index if features is None else features.frame.index)
     folds = None
@@ -100,6 +108,9 @@ def read_training_cases(sources: TrainingSources) -> TrainingCases:
     centres = _centres(rows, sources, notes)
     if folds is None:
         folds = _even_folds(truth, centres, rows.index, sources)
+    folds = folds.reindex(rows.index)
+    frames = {fold: _columns(rows, own, sources)[0] for fold, own in by_fold.items()}
+    _check_folds(folds, frames, sources)
     groups = None
     if sources.with_groups:
         found = case_groups(rows, rows.index, variables=sources.variables, takes_all=False, where=str(sources.table))
@@ -114,8 +125,41 @@ def read_training_cases(sources: TrainingSources) -> TrainingCases:
         centres=centres,
         attributes=None if sources.fairdiv is None else attribute_groups(rows, sources.fairdiv),
         groups=groups,
+        encoder_fold=min(by_fold) if by_fold else None,
     )
-    return TrainingCases(cases, folds.reindex(rows.index), tuple(notes))
+    return TrainingCases(cases, folds, tuple(notes), frames or None)
+
+
+def _features(sources: TrainingSources, *further: Path) -> Features | None:
+    paths = (*sources.features, *further)
+    return read_features(paths, sources.outcome) if paths else None
+
+
+def _features_by_fold(sources: TrainingSources) -> dict[int, Features]:
+    """The features with the deep ones of each fold's encoder; nothing without deep features."""
+    if sources.deep is None:
+        return {}
+    if sources.dataset is None:
+        raise UserError("`deep` features are of the folds of a dataset; name it with `dataset`")
+    names = [path.stem.removeprefix("fold_") for path in sources.deep.glob("fold_*.csv")]
+    numbers = sorted(int(name) for name in names if name.isdecimal())
+    if not numbers:
+        raise UserError(f"{sources.deep} holds no deep features (fold_0.csv …) of nnunet_fair pcr deep-features")
+    found = {fold: _features(sources, fold_table(sources.deep, fold)) for fold in numbers}
+    return {fold: features for fold, features in found.items() if features is not None}
+
+
+def _check_folds(folds: pd.Series, frames: Mapping[int, pd.DataFrame], sources: TrainingSources) -> None:
+    lacking = sorted(set(folds) - set(frames))
+    if frames and lacking:
+        raise UserError(
+            f"{sources.deep} has no table of fold {lacking[0]}, which {int((folds == lacking[0]).sum())} cases of "
+            f"{sources.dataset} were left out by; encode the cases with every fold of the model"
+        )
+    if len({tuple(frame.columns) for frame in frames.values()}) > 1:
+        raise UserError(
+            f"the tables in {sources.deep} have different columns; encode the cases anew, all folds at once"
+        )
 
 
 def _of_dataset(dataset: str, candidates: list[str], notes: list[str]) -> tuple[list[str], pd.Series | None]:

@@ -42,13 +42,12 @@ def predict_images(
     Raises:
         UserError: the device is not there, or the trainer class cannot be found.
     """
-    make_trainers_findable()
     previous, previous_folder = model.previous_stage(), None
     if previous is not None:
         previous_folder = folder / f"previous_stage_{previous.configuration}"
         previous_folder.mkdir(exist_ok=True)
         predict_images(previous, images, previous_folder, options)
-    predictor = _predictor(model, options)
+    predictor = load_predictor(model, options)
     files = [[str(path) for path in paths] for paths in images.values()]
     targets = [str(folder / case_id) for case_id in images]
     common = {
@@ -65,10 +64,20 @@ def predict_images(
         predictor.predict_from_files_sequential(files, targets, **common)
 
 
-def _predictor(model: TrainedModel, options: PredictorOptions) -> nnUNetPredictor:
+def load_predictor(model: TrainedModel, options: PredictorOptions) -> nnUNetPredictor:
+    """nnU-Net's predictor with a model's folds loaded.
+
+    Args:
+        model: the model.
+        options: how.
+
+    Raises:
+        UserError: the device is not there, or the trainer class cannot be found.
+    """
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+    make_trainers_findable()
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is there; give `device` cpu, or check the set-up with nnunet_fair doctor")
     if not 0 < options.step_size <= 1:
