@@ -92,7 +92,7 @@ def test_a_clinical_column_that_is_not_there(say):
 
 
 def test_nothing_to_learn_from(say):
-    assert "give tables of -x, --clinical columns, or both" in say("--no-features")
+    assert "give tables of -x, --deep features, --clinical columns, or all" in say("--no-features")
 
 
 def test_features_without_a_number(say):
