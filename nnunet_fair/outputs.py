@@ -12,6 +12,7 @@ from nnunet_fair.errors import UserError
 ANOTHER = "give another `output` folder"
 AWAY = f"move it away or {ANOTHER}"
 _GENERATOR = '<meta name="generator" content="nnunet-fair'
+_MAKER = "/Creator (nnunet-fair "
 _MOST_READ = 4_000_000  # bytes of a file that are looked at
 
 
@@ -106,6 +107,12 @@ def is_page(path: Path) -> bool:
     """Whether a file is a page of ours: it says so. One that is empty is nobody's loss."""
     text = _beginning(path)
     return text is not None and (not text.strip() or _GENERATOR in text)
+
+
+def is_pdf(path: Path) -> bool:
+    """Whether a file is a PDF of ours: it names its maker. One that is empty is nobody's loss."""
+    text = _beginning(path)
+    return text is not None and (not text.strip() or (text.startswith("%PDF-") and _MAKER in text))
 
 
 def _beginning(path: Path) -> str | None:

@@ -135,6 +135,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="model or fold folder of the training: shows its divergence and weights",
     )
+    report.add_argument("--pdf", action="store_true", help="write a summary of one page as well, summary.pdf")
+    report.add_argument(
+        "--intended-use", metavar="TEXT", help="what the model is meant for, for the summary (implies --pdf)"
+    )
     report.add_argument(
         "--anonymise",
         action="store_true",
@@ -190,6 +194,8 @@ def run(args: argparse.Namespace) -> int:
             n_overlays=args.overlays,
             model=args.model,
             anonymise=args.anonymise,
+            pdf=args.pdf or args.intended_use is not None,
+            intended_use=args.intended_use or ReportOptions.intended_use,
         ),
         n_processes=args.np,
         scored=merge_parts(pairing.pairs, args.o, scoring) if args.merge else None,
@@ -346,5 +352,6 @@ def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) 
     unscored = result.cases[result.cases["status"] == NOT_SCORED]
     for case_id, problem in unscored["problem"].items():
         print(f"not scored: {case_id}: {problem}")
-    print(f"wrote cases.csv, scores.json, subgroups.csv and report.html to {args.o}")
+    summary = ", summary.pdf" if args.pdf or args.intended_use is not None else ""
+    print(f"wrote cases.csv, scores.json, subgroups.csv{summary} and report.html to {args.o}")
     return exit_status(args, not_scored=unscored.index, missing=pairing.missing, n_without_row=result.n_without_row)

@@ -26,7 +26,9 @@ from nnunet_fair.evaluation.outputs import (
     REPORT,
     SCORES,
     SUBGROUPS,
+    SUMMARY,
     output_folder,
+    write_optional_file,
     write_optional_table,
 )
 from nnunet_fair.evaluation.publishable_measures import publishable_measures
@@ -36,6 +38,7 @@ from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report, 
 from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.options import ReportOptions
 from nnunet_fair.evaluation.reports.page import Picture
+from nnunet_fair.evaluation.reports.summary_pdf import summary_pdf
 from nnunet_fair.evaluation.reports.training_records import read_training_records
 from nnunet_fair.evaluation.scores.analysis import Analysis, scores_document
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
@@ -53,7 +56,7 @@ from nnunet_fair.masks.pairing import CasePair, Pairing
 
 OUTPUTS = (
     *(CASES, SCORES, SUBGROUPS, FALSE_POSITIVES, CALIBRATION, RELIABILITY, READERS, READER_GAPS),
-    *(*MEASURES.values(), LESIONS, REPORT),
+    *(*MEASURES.values(), LESIONS, REPORT, SUMMARY),
 )
 
 
@@ -161,6 +164,7 @@ def evaluate(
             with_cases=not report.anonymise,
         )
         write_text(page, output / REPORT)
+        write_optional_file(summary(result, report), output / SUMMARY)
         return result
 
 
@@ -168,6 +172,14 @@ def renamed_lesions(lesions: pd.DataFrame, names: dict[str, str]) -> pd.DataFram
     """The lesions under the neutral names of their cases, in the order of these names."""
     renamed = lesions.assign(case_id=lesions["case_id"].map(names))
     return renamed.sort_values("case_id", kind="stable", ignore_index=True)
+
+
+def summary(analysis: Analysis, report: ReportOptions) -> bytes | None:
+    """The summary of one page as PDF; None where it was not asked for."""
+    if not report.pdf:
+        return None
+    problems = int((analysis.cases["status"] == NOT_SCORED).sum())
+    return summary_pdf(analysis, title=report.title, intended_use=report.intended_use, problems=problems)
 
 
 def worth_drawing(analysis: Analysis) -> pd.DataFrame:

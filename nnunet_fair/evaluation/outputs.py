@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.files import remove_leftovers, write_csv
+from nnunet_fair.files import atomic_path, remove_leftovers, write_csv
 from nnunet_fair.locks import folder_lock
-from nnunet_fair.outputs import begins_with, is_page, is_record, refuse_foreign, refuse_inputs
+from nnunet_fair.outputs import begins_with, is_page, is_pdf, is_record, refuse_foreign, refuse_inputs
 
 CASES, SCORES, SUBGROUPS, REPORT = "cases.csv", "scores.json", "subgroups.csv", "report.html"
 FALSE_POSITIVES = "false_positives.csv"
@@ -28,6 +28,7 @@ MEASURES = {
 }
 """The file of each table of ``scores.measures.Measures``."""
 READERS, READER_GAPS = "readers.csv", "reader_gaps.csv"
+SUMMARY = "summary.pdf"
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 _BEGINNINGS = {
     CASES: ("case_id,dsc", "class,case_id,dsc", "case_id,pcr,prediction"),
@@ -93,7 +94,23 @@ def _is_own(path: Path) -> bool:
         return begins_with(path, _BEGINNINGS[path.name])
     if path.name in _KEYS:
         return is_record(path, _KEYS[path.name])
+    if path.name == SUMMARY:
+        return is_pdf(path)
     return is_page(path)
+
+
+def write_optional_file(content: bytes | None, path: Path) -> None:
+    """Write a file that was asked for; one of an earlier run is removed where it was not.
+
+    Args:
+        content: what it holds; None where it was not asked for.
+        path: its file.
+    """
+    if content is None:
+        path.unlink(missing_ok=True)
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_optional_table(table: pd.DataFrame, path: Path) -> None:

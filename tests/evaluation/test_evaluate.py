@@ -116,6 +116,14 @@ def test_everything_is_written_and_equals_the_definition(cohort, challenge_refer
     assert "ranking" in capsys.readouterr().out
 
 
+def test_a_summary_is_written_where_it_is_asked_for(numbers_only, cohort, capsys):
+    assert _evaluate(cohort, "--intended-use", "Drafts outlines.") == 0
+    assert (cohort / "out" / "summary.pdf").read_bytes().startswith(b"%PDF-")
+    assert "subgroups.csv, summary.pdf and report.html" in capsys.readouterr().out
+    assert _evaluate(cohort) == 0  # numbers of another run would stay beside these
+    assert not (cohort / "out" / "summary.pdf").exists()
+
+
 def test_json_has_no_infinity_and_csv_has(numbers_only, cohort):
     _evaluate(cohort)
     text = (cohort / "out" / "scores.json").read_text()

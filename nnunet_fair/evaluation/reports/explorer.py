@@ -63,11 +63,12 @@ def evaluation_explorer(analysis: Analysis, *, with_cases: bool) -> dict[str, An
     if not attributes:
         return None
     means = {"dsc": "mean_dsc", "norm_hd": "mean_norm_hd"}
-    metrics = METRICS if with_cases else tuple(metric for metric in METRICS if metric.key in means)
+    measured = set.intersection(*(set(found.present.cases.columns) for found in analyses.values()))
+    metrics = tuple(m for m in METRICS if m.key in measured and (with_cases or m.key in means))
     classes = []
     for name, found in analyses.items():
         cases = found.present.cases.reindex(ids)
-        columns = {metric.key: cases[metric.key] for metric in metrics if metric.key in cases.columns}
+        columns = {metric.key: cases[metric.key] for metric in metrics}
         if "volume_reference_mm3" in cases.columns:
             columns["volume"] = cases["volume_reference_mm3"] / 1000
         values = {key: _values(column) for key, column in columns.items()} if with_cases else {}
@@ -152,13 +153,13 @@ def _attributes(tables: Iterable[pd.DataFrame]) -> dict[str, list[str]]:
     for table in tables:
         for row in table[table["kind"] == "group"].itertuples():
             groups = attributes.setdefault(str(row.attributes), [])
-            group = _group_name(row)
+            group = group_name(row)
             if group not in groups:
                 groups.append(group)
     return attributes
 
 
-def _group_name(row: Any) -> str:
+def group_name(row: Any) -> str:
     """The group of a row with one attribute."""
     return str(row.subgroup)[len(str(row.attributes)) + 1 :]
 
@@ -169,7 +170,7 @@ def _groups(table: pd.DataFrame, attributes: Mapping[str, Sequence[str]], means:
     rows = [
         {
             "attribute": number[str(row.attributes)],
-            "group": list(attributes[str(row.attributes)]).index(_group_name(row)),
+            "group": list(attributes[str(row.attributes)]).index(group_name(row)),
             "n": int(row.n),
             "decides": bool(row.decides),
             "means": _means(row, means),

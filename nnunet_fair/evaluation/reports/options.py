@@ -29,6 +29,8 @@ class ReportOptions:
         n_overlays: how many of the worst cases to draw.
         model: training folder to show weights and divergence of; not in an anonymised report.
         anonymise: write neutral numbers in place of case IDs, and no group of fewer than five cases.
+        pdf: write a summary of one page as well.
+        intended_use: what the model is meant for, for the summary.
     """
 
     title: str = "Segmentation fairness report"
@@ -36,6 +38,8 @@ class ReportOptions:
     n_overlays: int = 6
     model: Path | None = None
     anonymise: bool = False
+    pdf: bool = False
+    intended_use: str = "Not stated. For research on segmentation and its fairness; no medical device."
 
 
 @dataclass(frozen=True)
