@@ -230,6 +230,24 @@ def test_an_analysis_and_a_comparison_have_one_for_each_class(scored_classes):
         nnunet_fair.compare_models(cases, CASES, metadata, **FAST)
 
 
+@pytest.mark.parametrize("empty", ["challenge", "exclude"])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_class_that_nobody_has_ends_neither_an_analysis_nor_a_comparison(scored_classes, empty):
+    labels = {"labels": {**LABELS["labels"], "spleen": 4, "ignore": 9}}
+    pairs = {
+        case_id: tuple(np.where(array == 3, 9, array) for array in pair) for case_id, pair in scored_classes[0].items()
+    }
+    cases = nnunet_fair.score_pairs(pairs, spacing=(2, 1, 1), dataset_json=labels, empty=empty)
+    invented = cases.assign(volume_prediction_mm3=1.0).where(cases["class"] == "spleen", cases)
+    metadata = METADATA.loc[IDS[:24], ["sex"]]
+    analysis = nnunet_fair.evaluate_cases(cases, metadata, min_group=5, **FAST)
+    assert analysis.classes["spleen"].subgroups["n"].tolist() == [0]
+    assert "spleen in 24 of 24 cases" in analysis.warnings[0] and f"'{empty}'" in analysis.warnings[0]
+    spleen = nnunet_fair.compare_models(cases, invented, metadata, min_group=5, **FAST).classes["spleen"]
+    assert spleen.subgroups["difference"].isna().all()
+    assert spleen.false_positives.loc[0, ["n", "false_positive_rate_difference"]].tolist() == [24, 1]
+
+
 def test_a_single_foreground_has_no_classes():
     analysis = nnunet_fair.evaluate_cases(CASES, METADATA, variables=["sex"], **FAST)
     assert analysis.classes == {} and analysis.furthest_below_its_class is None

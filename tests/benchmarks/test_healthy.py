@@ -13,13 +13,8 @@ def test_half_the_patients_of_its_cohorts_are_healthy():
 
 def test_differences_are_paired_by_seed():
     def row(method: str, seed: int, dsc: float) -> dict:
-        measured = {
-            "dsc_group": dsc,
-            "dsc_others": 0.8,
-            "dsc": 0.7,
-            "lesions_missed": 0.2,
-            "healthy_with_false_voxels": 0.1,
-        }
+        measured = {"dsc_group": dsc, "dsc_others": 0.8, "dsc": 0.7}
+        measured |= {"lesions_missed": 0.2, "healthy_with_false_voxels": 0.1}
         return {"kind": "k", "method": method, "seed": seed, **measured, "weight_healthy": 1.0, "weight_ratio": 2.0}
 
     rows = pd.DataFrame(

@@ -118,7 +118,10 @@ def test_regions_and_the_ignore_label_from_crossval_to_report(trained, capsys):
     page = (out / "report.html").read_text()
     assert "<strong>side=right</strong> in\n<strong>core</strong>" in page
     assert page.count('<details name="class">') == 2 and "class 1" not in page
-    assert "core: mean DSC" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "core: mean DSC" in printed
+    lacking = "a class: core in 8 of 24 cases. By the policy 'challenge' two empty masks score DSC 0"
+    assert lacking in printed and lacking in page.replace("&#39;", "'")
 
 
 def test_folders_find_the_classes_beside_the_predictions_and_labels_still_merge(numbers_only, trained, tmp_path):
@@ -160,6 +163,7 @@ def test_two_models_are_compared_class_by_class(trained, tmp_path, capsys):
     assert table.loc[("mean of classes", "all"), "n"] == 12
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count('<details name="class">') == 2
+    assert "Some references lack a class: core in 4 of 12 cases" in page
     assert "furthest below its class is <strong>side=right</strong> in\n<strong>core</strong>" in page
     assert page.count("Heat map of the difference of the mean DSC by class and side") == 1
     cases = pd.read_csv(tmp_path / "out" / "cases.csv").set_index(["class", "case_id"])

@@ -19,6 +19,7 @@ from nnunet_fair.evaluation.scores.classes import (
     stacked,
     tables_corrected_over_classes,
 )
+from nnunet_fair.evaluation.scores.false_positives import absent_classes_sentence
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 
 SIDES = ("a", "b")
@@ -44,7 +45,8 @@ def pair_classes(tables_a: Sequence[ClassTables], tables_b: Sequence[ClassTables
             "the models were scored with different classes: "
             f"{' and '.join(', '.join(names) or 'one foreground' for names in found)}; score them alike"
         )
-    return {name: pair_scores([t[name] for t in tables_a], [t[name] for t in tables_b]) for name in next(iter(found))}
+    pair = functools.partial(pair_scores, absent_allowed=True)
+    return {name: pair([t[name] for t in tables_a], [t[name] for t in tables_b]) for name in next(iter(found))}
 
 
 def compare_classes(
@@ -76,9 +78,17 @@ def compare_classes(
     if not of_classes:
         return comparison
     classes = {name: compare(of_class) for name, of_class in of_classes.items()}
+    n_empty = {name: len(found.false_positives.case_ids) for name, found in of_classes.items()}
+    absent = {
+        name: (n_empty[name], n_empty[name] + int(found.present.sum()))
+        for name, found in of_classes.items()
+        if n_empty[name]
+    }
+    told = (absent_classes_sentence(absent, policy),) if absent else ()
     corrected = tables_corrected_over_classes({name: found.subgroups for name, found in classes.items()})
     return dataclasses.replace(
         comparison,
+        sentences=(*told, *comparison.sentences),
         classes={name: dataclasses.replace(found, subgroups=corrected[name]) for name, found in classes.items()},
     )
 

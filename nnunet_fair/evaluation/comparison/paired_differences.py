@@ -7,6 +7,7 @@ unless the models were trained in pairs (same folds, initialisation and batch or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,12 +92,15 @@ class Comparison:
     classes: dict[str, Comparison] = field(default_factory=dict)
 
 
-def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> PairedScores:
+def pair_scores(
+    frames_a: Sequence[pd.DataFrame], frames_b: Sequence[pd.DataFrame], *, absent_allowed: bool = False
+) -> PairedScores:
     """Put the per-case tables of two models side by side, by case ID.
 
     Args:
         frames_a: one table a seed of model A, indexed by case ID, with ``dsc`` and ``norm_hd``.
         frames_b: one table a seed of model B.
+        absent_allowed: whether there may be false positives only, as of a class that no reference holds.
 
     Returns:
         The scores of the cases that have both metrics in every table.
@@ -108,12 +112,11 @@ def pair_scores(frames_a: list[pd.DataFrame], frames_b: list[pd.DataFrame]) -> P
     every = sorted(set().union(*(frame.index for frame in frames)))
     complete = [scored_cases(frame).index for frame in frames]
     shared = sorted(set.intersection(*(set(index) for index in complete)))
-    if not shared:
-        raise UserError("no case has a score in every table of A and B; there is nothing to compare")
-
     measured = next((frame for frame in frames if "volume_reference_mm3" in frame.columns), frames[0])
     invented = pair_false_positives(frames_a, frames_b)
     compared = {*shared, *invented.case_ids}
+    if not compared or not (shared or absent_allowed):
+        raise UserError("no case has a score in every table of A and B; there is nothing to compare")
 
     def stack(tables: list[pd.DataFrame], metric: str) -> np.ndarray:
         return np.stack([table.loc[shared, metric].to_numpy(dtype=float) for table in tables])
@@ -232,6 +235,12 @@ def compare_scores(
     )
 
 
+def _mean_of_groups(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The mean of each group, shape (n_groups,); NaN of one without a case."""
+    n = inside.sum(axis=0)
+    return np.divide(values @ inside, n, out=np.full(len(n), np.nan), where=n > 0)
+
+
 def _over_seeds(model: list[ScoreStatistics], weights: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Each statistic of each seed's model, averaged over the seeds with the replicate's seed weights."""
     return np.sum([seeds[:, [k]] * statistics(weights) for k, statistics in enumerate(model)], axis=0)
@@ -264,9 +273,9 @@ def _subgroup_differences(
     p = np.array([signed_rank_p(differences[column]) for column in membership.T])
     norm_hd = (scores.norm_hd_b.mean(axis=0) - scores.norm_hd_a.mean(axis=0))[present]
     table = members.subgroup_columns().assign(
-        share=n / len(membership),
-        mean_dsc_a=dsc_a.mean(axis=0) @ inside / n,
-        mean_dsc_b=dsc_b.mean(axis=0) @ inside / n,
+        share=n / max(len(membership), 1),
+        mean_dsc_a=_mean_of_groups(dsc_a.mean(axis=0), inside),
+        mean_dsc_b=_mean_of_groups(dsc_b.mean(axis=0), inside),
         difference=estimate,
         difference_low=ends[:, 0],
         difference_high=ends[:, 1],
@@ -274,7 +283,7 @@ def _subgroup_differences(
         q=false_discovery_rate(p),
         improved=((differences[:, None] > 0) & membership).sum(axis=0),
         worsened=((differences[:, None] < 0) & membership).sum(axis=0),
-        difference_norm_hd=norm_hd @ inside / n,
+        difference_norm_hd=_mean_of_groups(norm_hd, inside),
     )
     return table[list(DIFFERENCE_COLUMNS)]
 

@@ -46,8 +46,12 @@ def paired_differences_of_means(
         confidence: coverage, in (0, 1).
 
     Returns:
-        The differences, shape (n_groups,), and the ends of their intervals, shape (n_groups, 2), NaN for a single case.
+        The differences, shape (n_groups,), and the ends of their intervals, shape (n_groups, 2), NaN for a single case;
+        all NaN without a case.
     """
+    if not len(membership):
+        n_groups = membership.shape[1]
+        return np.full(n_groups, np.nan), np.full((n_groups, 2), np.nan)
     inside, n = membership.astype(float), membership.sum(axis=0)
     differences = values_b.mean(axis=0) - values_a.mean(axis=0)
     replicated = seeds_b @ values_b - seeds_a @ values_a

@@ -16,6 +16,7 @@ from nnunet_fair.evaluation.metrics.second_reader import READER_METRICS
 from nnunet_fair.evaluation.scores.analysis import Analysis, analyse
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.cohort import has_structure
+from nnunet_fair.evaluation.scores.false_positives import absent_classes_sentence
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.subgroups.search import false_discovery_rate
 
@@ -102,7 +103,9 @@ def analyse_classes(
         name: analyse(table, groups, options, policy=policy, lesions=_of_class(lesions, name))
         for name, table in scored.items()
     }
-    return dataclasses.replace(result, classes=corrected_over_classes(analyses))
+    absent = {name: (found.n_empty, len(found.cases)) for name, found in analyses.items() if found.n_empty}
+    told = (absent_classes_sentence(absent, policy),) if absent else ()
+    return dataclasses.replace(result, classes=corrected_over_classes(analyses), warnings=(*told, *result.warnings))
 
 
 def _of_class(lesions: pd.DataFrame | None, name: str) -> pd.DataFrame | None:

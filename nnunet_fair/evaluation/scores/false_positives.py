@@ -6,6 +6,8 @@ well it outlines what is there, and the two are never mixed into one mean.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -81,16 +83,36 @@ def policy_sentence(n_empty: int, n_cases: int, policy: EmptyMaskPolicy | None) 
         n_cases: all cases.
         policy: the policy; None where the cases were scored elsewhere.
     """
+    return (
+        f"{n_empty} of {n_cases} cases have an empty reference. {_rule(policy)}, in performance, fairness and ranking "
+        "only: groups are compared on the cases that hold the structure, and false positives are counted on the others."
+    )
+
+
+def absent_classes_sentence(absent: Mapping[str, tuple[int, int]], policy: EmptyMaskPolicy | None) -> str:
+    """Which classes some references lack, and what that means for their numbers.
+
+    Args:
+        absent: the number of cases without each such class, and of all its cases.
+        policy: see :func:`policy_sentence`.
+    """
+    shown = [f"{name} in {n_empty} of {n_cases} cases" for name, (n_empty, n_cases) in absent.items()]
+    more = f" and {len(shown) - 5} more classes" if len(shown) > 5 else ""
+    return (
+        f"Some references lack a class: {', '.join(shown[:5])}{more}. {_rule(policy)}, in that class's own "
+        "performance, fairness and ranking only: the mean over the classes is over those a case holds, groups are "
+        "compared on the cases that hold the class, and false positives are counted on the others."
+    )
+
+
+def _rule(policy: EmptyMaskPolicy | None) -> str:
+    """What two empty masks score."""
     meaning = {
         EmptyMaskPolicy.CHALLENGE: "two empty masks score DSC 0",
         EmptyMaskPolicy.PERFECT: "two empty masks score DSC 1",
         EmptyMaskPolicy.EXCLUDE: "two empty masks have no DSC",
     }
-    rule = f"By the policy '{policy.value}' {meaning[policy]}" if policy else "They count as they were scored"
-    return (
-        f"{n_empty} of {n_cases} cases have an empty reference. {rule}, in performance, fairness and ranking only: "
-        "groups are compared on the cases that hold the structure, and false positives are counted on the others."
-    )
+    return f"By the policy '{policy.value}' {meaning[policy]}" if policy else "They count as they were scored"
 
 
 def n_empty_references(cases: pd.DataFrame) -> int:
