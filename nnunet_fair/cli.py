@@ -24,6 +24,8 @@ COMMANDS = (
     "postprocess",
     "evaluate",
     "compare",
+    "features",
+    "hidden-groups",
     "view",
     "pcr",
     "export",
@@ -43,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nnunet_fair {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"nnunet_fair.commands.{name}")
+        module = importlib.import_module(f"nnunet_fair.commands.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
         command.set_defaults(run=module.run, options=_options(command) | getattr(module, "OPTIONS", {}))

@@ -23,7 +23,7 @@ ALLOWED = {
     "dataset_conversion": {"masks", "metadata"},
     "training": {"metadata", "subgroups"},
     "postprocessing": {"masks", "dataset_conversion"},
-    "prediction": {"masks", "dataset_conversion", "postprocessing"},
+    "prediction": {"masks", "metadata", "dataset_conversion", "postprocessing"},
     "evaluation.metrics": {"masks"},
     "evaluation.scores": {"metadata", "subgroups", "evaluation.metrics"},
     "evaluation.comparison": {"subgroups", "evaluation.metrics", "evaluation.scores"},

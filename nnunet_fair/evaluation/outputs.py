@@ -29,6 +29,7 @@ MEASURES = {
 """The file of each table of ``scores.measures.Measures``."""
 READERS, READER_GAPS = "readers.csv", "reader_gaps.csv"
 SUMMARY = "summary.pdf"
+CLUSTERS, HIDDEN_GROUPS, HIDDEN_RECORD = "clusters.csv", "hidden_groups.csv", "hidden_groups.json"
 COMPARISON, LEVELLING = "comparison.json", "levelling.csv"
 _BEGINNINGS = {
     CASES: ("case_id,dsc", "class,case_id,dsc", "case_id,pcr,prediction"),
@@ -45,9 +46,15 @@ _BEGINNINGS = {
     LESIONS: ("case_id,kind,lesion,", "class,case_id,kind,lesion,"),
     READERS: ("subgroup,attributes,", "class,subgroup,attributes,"),
     READER_GAPS: ("attributes,n_cases,", "class,attributes,n_cases,"),
+    CLUSTERS: ("cluster,network,n,",),
+    HIDDEN_GROUPS: ("case_id,cluster,network,",),
     LEVELLING: ("variable,", "attribute,", "class,variable,"),
 }
-_KEYS = {SCORES: {"ranking", "intervals"}, COMPARISON: {"statistics", "levelling_down"}}
+_KEYS = {
+    SCORES: {"ranking", "intervals"},
+    HIDDEN_RECORD: {"clusters", "n_permutations"},
+    COMPARISON: {"statistics", "levelling_down"},
+}
 
 
 @contextmanager

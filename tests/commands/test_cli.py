@@ -44,7 +44,7 @@ def test_every_command_is_listed_with_a_sentence(name, capsys):
         cli.main([name, "--help"])
     assert stopped.value.code == 0
     assert name in cli.build_parser().format_help()
-    assert importlib.import_module(f"nnunet_fair.commands.{name}").HELP
+    assert importlib.import_module(f"nnunet_fair.commands.{name.replace('-', '_')}").HELP
 
 
 def test_a_users_mistake_is_one_sentence_and_status_1(monkeypatch, capsys):
