@@ -10,6 +10,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     add_analysis_arguments,
     add_overlay_arguments,
     add_scoring_arguments,
+    add_task_arguments,
     analysis_options,
     check_ranges,
     exit_status,
@@ -18,6 +19,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     table_options,
 )
 from nnunet_fair.commands.table_arguments import add_table_arguments
+from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.reports.options import CompareOptions
 
 __all__ = ["HELP", "OPTIONS", "add_arguments", "run"]
@@ -36,12 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             nargs="+",
             required=True,
             metavar=f"PREDICTIONS_{side.upper()}",
-            help=f"predictions of model {side.upper()}, one folder a training seed; or folders that evaluate wrote",
+            help=f"predictions of model {side.upper()}, one folder a training seed; or folders that evaluate wrote; "
+            "with --task pcr one table",
         )
     files.add_argument(
         "-m", type=Path, metavar="TABLE", required=True, help="case metadata: fair_cases.csv or a raw table"
     )
     files.add_argument("-o", type=Path, metavar="OUT", required=True, help="folder to write to")
+    add_task_arguments(parser)
     add_table_arguments(parser)
     files.add_argument(
         "--dataset-json",
@@ -80,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
         0, or 1 where a case could not be scored, has no prediction in some folder or no row and that was not accepted.
     """
     check_ranges(args)
+    if args.task == "pcr":
+        return run_pcr(args)
     from nnunet_fair.evaluation.compare_folders import compare_folders
     from nnunet_fair.evaluation.comparison.classes import worst_of_classes
     from nnunet_fair.evaluation.comparison.levelling import overall_sentence
@@ -128,3 +134,31 @@ def run(args: argparse.Namespace) -> int:
     return exit_status(
         args, not_scored=compared.not_scored, missing=compared.missing, n_without_row=compared.n_without_row
     )
+
+
+def run_pcr(args: argparse.Namespace) -> int:
+    """Compare two tables of pCR predictions; 1 where a prediction or a row is missing and that was not accepted."""
+    from nnunet_fair.evaluation.compare_pcr import compare_pcr
+
+    if len(args.a) != 1 or len(args.b) != 1:
+        raise UserError("-a and -b take one table of predictions each with --task pcr")
+    compared = compare_pcr(
+        args.a[0],
+        args.b[0],
+        table_options(args),
+        args.o,
+        analysis=analysis_options(args),
+        options=CompareOptions(
+            name_a=args.name_a,
+            name_b=args.name_b,
+            title=args.title,
+            missing=args.missing or "empty",
+            anonymise=args.anonymise,
+        ),
+        threshold=args.threshold,
+    )
+    print(f"{compared.comparison.n_cases} cases; {args.name_b} against {args.name_a}:")
+    for sentence in (*compared.sentences, *(f"note: {warning}" for warning in compared.warnings)):
+        print(sentence)
+    print(f"wrote comparison.json, levelling.csv, subgroups.csv, cases.csv and report.html to {args.o}")
+    return exit_status(args, not_scored=(), missing=compared.missing, n_without_row=compared.n_without_row)

@@ -12,6 +12,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     add_analysis_arguments,
     add_overlay_arguments,
     add_scoring_arguments,
+    add_task_arguments,
     analysis_options,
     check_ranges,
     exit_status,
@@ -70,20 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="declares the classes, regions and the ignore label (default: dataset.json of the model, or beside the "
         "predictions or the folder of the labels)",
     )
-    parser.add_argument(
-        "--task",
-        choices=("segmentation", "pcr"),
-        default="segmentation",
-        help="what is predicted: masks, or pathologic complete response in a table (default: segmentation)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=0.5,
-        metavar="P",
-        help="with --task pcr: the probability from which on pCR is predicted, where the table has no decisions "
-        "(default: %(default)s)",
-    )
+    add_task_arguments(parser)
     crossval = parser.add_argument_group("cross-validation (in place of -ref and -pred)")
     crossval.add_argument("--crossval", action="store_true", help="pool the folds' validation predictions of a model")
     crossval.add_argument("-d", metavar="ID", help="dataset number or name")

@@ -38,6 +38,24 @@ OPTIONS = {
 """The options whose names differ from the library's arguments."""
 
 
+def add_task_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is predicted (shared with compare)."""
+    parser.add_argument(
+        "--task",
+        choices=("segmentation", "pcr"),
+        default="segmentation",
+        help="what is predicted: masks, or pathologic complete response in a table (default: segmentation)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="with --task pcr: the probability from which on pCR is predicted, where a table has no decisions "
+        "(default: %(default)s)",
+    )
+
+
 def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how masks are read and scored (shared with compare)."""
     group = parser.add_argument_group("scoring")

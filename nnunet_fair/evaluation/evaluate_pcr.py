@@ -83,7 +83,7 @@ def evaluate_pcr(
         cases = read_pcr_cases(predictions, table, missing=missing, threshold=threshold)
         groups = table.read(cases.truth.index)
         if anonymise:
-            cases, groups = anonymised_pcr(cases, groups)
+            (cases,), groups = anonymised_pcr([cases], groups)
         analysed = analyse_pcr(
             cases.truth, cases.decision, cases.value if cases.has_probabilities else None, groups, analysis
         )
@@ -95,26 +95,36 @@ def evaluate_pcr(
         return PcrEvaluation(analysed, warnings, cases.missing, len(cases.unknown))
 
 
-def anonymised_pcr(cases: PcrCases, groups: CaseGroups) -> tuple[PcrCases, CaseGroups]:
+def anonymised_pcr(sides: Sequence[PcrCases], groups: CaseGroups) -> tuple[list[PcrCases], CaseGroups]:
     """The cases under neutral names, and groups of which nothing about fewer than five with or without pCR follows.
+
+    Args:
+        sides: predictions for the same cases, of one model or of several.
+        groups: the cases' groups.
+
+    Returns:
+        The cases in the order of their new names, without notes, and the groups that may be published.
 
     Raises:
         UserError: so few have, or have not, pCR at all.
     """
-    n_pcr, n = int(cases.truth.sum()), len(cases.truth)
-    if min(n_pcr, n - n_pcr) < MIN_CASES:
+    truth = sides[0].truth
+    if min(truth.sum(), (~truth).sum()) < MIN_CASES:
         raise UserError(
             f"fewer than {MIN_CASES} cases have, or have not, pCR: their outcome would be told whatever is left out; "
             "evaluate them without `anonymise` and keep the result"
         )
-    names = neutral_names(list(cases.truth.index))
-    renamed = {name: getattr(cases, name).rename(index=names).sort_index() for name in ("truth", "value", "decision")}
-    frame = groups.frame.rename(index=names).sort_index()
-    shown = publishable(
-        replace(groups, frame=frame), renamed["truth"].index, [renamed["truth"].to_numpy()], may_lack=False
-    )
-    missing = tuple(names[case] for case in cases.missing if case in names)
-    return replace(cases, **renamed, missing=missing, notes=()), shown
+    names = neutral_names(list(truth.index))
+    renamed = []
+    for side in sides:
+        columns = {
+            name: getattr(side, name).rename(index=names).sort_index() for name in ("truth", "value", "decision")
+        }
+        missing = tuple(names[case] for case in side.missing if case in names)
+        renamed.append(replace(side, **columns, missing=missing, notes=()))
+    frame, outcome = groups.frame.rename(index=names).sort_index(), renamed[0].truth
+    shown = publishable(replace(groups, frame=frame), outcome.index, [outcome.to_numpy()], may_lack=False)
+    return renamed, shown
 
 
 def pcr_warnings(

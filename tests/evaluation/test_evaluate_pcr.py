@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from nnunet_fair.cli import main
+from nnunet_fair.evaluation.scores.pcr_discrimination import paired_auc
 from nnunet_fair.sharing.secrets import ways_to_write_date
 from nnunet_fair.subgroups.disclosure import MIN_CASES, singles_out
 
@@ -141,3 +142,70 @@ def test_the_page_and_the_tables_tell_what_the_numbers_are(tables, capsys):
     document = json.loads((out / "scores.json").read_text())
     assert document["auc"] is None and document["probabilities"] is None and "auc" not in document["chance"]
     assert not (out / "reliability.csv").exists() and not (out / "net_benefit.csv").exists()  # none of an earlier run
+
+
+def compare(folder, *options):
+    files = ["-a", f"{folder}/a.csv", "-b", f"{folder}/predicted.csv", "-m", f"{folder}/patients.csv"]
+    names = ["--name-a", "subtype", "--name-b", "with the image", "--variables", "ward", "size"]
+    return main(["compare", "--task", "pcr", *files, "-o", f"{folder}/c", *names, "--resamples", "60", *options])
+
+
+@pytest.fixture
+def two_models(tables):
+    """A second model, that knows nothing."""
+    folder, patients, predicted = tables
+    noise = np.random.default_rng(5).uniform(0.1, 0.9, N)
+    predicted.assign(probability=noise).to_csv(folder / "a.csv", index=False)
+    return folder, patients, predicted, noise
+
+
+def test_the_increment_over_another_model(two_models, capsys):
+    folder, patients, predicted, noise = two_models
+    assert compare(folder) == 0
+    truth = patients["pcr"].to_numpy(dtype=bool)
+    document = json.loads((folder / "c" / "comparison.json").read_text())
+    expected = paired_auc(truth, noise, predicted["probability"].to_numpy(), confidence=0.95)
+    assert document["auc"]["difference"] == pytest.approx(expected.difference)
+    assert (document["auc"]["low"], document["auc"]["p"]) == pytest.approx((expected.low, expected.p))
+    assert document["auc"]["low"] > 0 and document["sentences"][0].startswith("with the image tells pCR better than su")
+    printed = capsys.readouterr().out
+    assert document["sentences"][0] in printed
+    page = (folder / "c" / "report.html").read_text()
+    assert document["sentences"][0] in page and page.count("data:image/svg") == 1
+    cases = pd.read_csv(folder / "c" / "cases.csv")
+    assert cases.columns.tolist() == ["case_id", "pcr", "prediction_a", "value_a", "prediction_b", "value_b"]
+    assert pd.read_csv(folder / "c" / "levelling.csv")["metric"].unique().tolist() == ["balanced_accuracy"]
+    assert compare(folder) == 0  # its own files are known again
+    (folder / "a.csv").write_text((folder / "predicted.csv").read_text())
+    assert compare(folder) == 0
+    assert "adds anything to subtype cannot be shown" not in capsys.readouterr().out  # one model twice: no interval
+
+
+def test_what_a_comparison_lacks_is_exit_status_1(two_models, capsys):
+    folder, patients, predicted, _ = two_models
+    predicted.iloc[2:].to_csv(folder / "predicted.csv", index=False)
+    assert compare(folder) == 1
+    assert "compare: exit status 1: 2 cases have no prediction" in capsys.readouterr().err
+    assert compare(folder, "--missing", "skip") == 0
+    assert len(pd.read_csv(folder / "c" / "cases.csv")) == N - 2
+    assert compare(folder, "--missing", "empty", "-b", f"{folder}/a.csv", f"{folder}/a.csv") == 1
+    assert "-a and -b take one table of predictions each" in capsys.readouterr().err
+    patients.assign(pcr=1).to_csv(folder / "patients.csv", index=False)
+    assert compare(folder, "--missing", "skip") == 1
+    assert "cases that are compared have the same outcome" in capsys.readouterr().err
+
+
+def test_a_comparison_can_be_published(two_models, capsys):
+    folder, patients, predicted, _ = two_models
+    predicted.iloc[:-1].to_csv(folder / "predicted.csv", index=False)
+    assert compare(folder, "--anonymise", "--missing", "empty", "--attributes", "born", "remark") == 0
+    printed = capsys.readouterr()
+    texts = {path.name: path.read_text() for path in (folder / "c").iterdir()}
+    texts |= {"output": printed.out.replace(f"to {folder}/c", ""), "errors": printed.err}
+    secrets = [*(way for born in patients["born"] for way in ways_to_write_date(born)), "horse", "tiny", str(folder)]
+    for name, text in texts.items():
+        assert not [secret for secret in secrets if secret in text], name
+        assert not re.search(r"pat_\d", text, re.IGNORECASE), name
+    groups = pd.read_csv(folder / "c" / "subgroups.csv")
+    assert (groups["n_pcr"] >= MIN_CASES).all() and (groups["n"] - groups["n_pcr"] >= MIN_CASES).all()
+    assert groups.equals(groups.round(3))

@@ -21,6 +21,9 @@ LEVELLING_COLUMNS = (
     *("share_from_worst_rising", "verdict", "sentence"),
 )
 
+METRIC_NAMES = {"dsc": "DSC", "norm_hd": "NormHD", "balanced_accuracy": "balanced-accuracy"}
+"""What the metrics of an audit are called in sentences."""
+
 LEVELLED_UP = "levelled up"
 LEVELLED_DOWN = "levelled down"
 MIXED = "both"
@@ -66,21 +69,45 @@ def _audit(comparison: Comparison, variable: str, metric: str) -> dict[str, obje
         for model in (comparison.a, comparison.b)
     ]
     change, low, high = comparison.difference.row(f"deciding_gap_{metric}:{variable}")
-    worst, best = levels["worst"][0], levels["best"][0]
-    verdict = levelling_verdict(change, worst, best)
-    share = worst / -change if verdict in (LEVELLED_UP, MIXED) else 0.0 if verdict == LEVELLED_DOWN else float("nan")
+    return audit_row(variable, metric, gaps, (change, low, high), levels["worst"], levels["best"])
+
+
+def audit_row(
+    variable: str,
+    metric: str,
+    gaps: Sequence[float],
+    change: tuple[float, float, float],
+    worst: tuple[float, float, float],
+    best: tuple[float, float, float],
+) -> dict[str, object]:
+    """One row of an audit: a gap's change, what it is made of, and the verdict.
+
+    Args:
+        variable: its name.
+        metric: a name of ``METRIC_NAMES``.
+        gaps: the gap of A and of B.
+        change: change of the gap with its interval.
+        worst: change of the worst group's level with its interval, positive where it rose.
+        best: change of the best group's level.
+
+    Returns:
+        The row, by the names of ``LEVELLING_COLUMNS``.
+    """
+    verdict = levelling_verdict(change[0], worst[0], best[0])
+    if verdict in (LEVELLED_UP, MIXED):
+        share = min(max(worst[0] / -change[0], 0.0), 1.0)
+    else:
+        share = 0.0 if verdict == LEVELLED_DOWN else float("nan")
+    parts = {"gap": change, "worst": worst, "best": best}
     return {
         "variable": variable,
         "metric": metric,
         "gap_a": gaps[0],
         "gap_b": gaps[1],
-        "gap_change": change,
-        "gap_change_low": low,
-        "gap_change_high": high,
-        **{f"{end}_change{part}": levels[end][i] for end in levels for i, part in enumerate(("", "_low", "_high"))},
-        "share_from_worst_rising": min(max(share, 0.0), 1.0) if share == share else share,
+        **{f"{name}_change{end}": parts[name][k] for name in parts for k, end in enumerate(("", "_low", "_high"))},
+        "share_from_worst_rising": share,
         "verdict": verdict,
-        "sentence": levelling_sentence(variable, metric, gaps, (change, low, high), worst, best, verdict),
+        "sentence": levelling_sentence(variable, metric, gaps, change, worst[0], best[0], verdict),
     }
 
 
@@ -120,15 +147,14 @@ def levelling_sentence(
 
     Args:
         variable: its name.
-        metric: ``dsc`` or ``norm_hd``.
+        metric: a name of ``METRIC_NAMES``.
         gaps: the gap of A and of B.
         change: change of the gap with its interval.
         worst: change of the worst group's level.
         best: change of the best group's level.
         verdict: what :func:`levelling_verdict` said.
     """
-    name = "DSC" if metric == "dsc" else "NormHD"
-    gap = f"The {name} gap of {variable} went from {gaps[0]:.3f} to {gaps[1]:.3f}"
+    gap = f"The {METRIC_NAMES[metric]} gap of {variable} went from {gaps[0]:.3f} to {gaps[1]:.3f}"
     moves = f"the worst group's level changed by {_signed(worst)}, the best group's by {_signed(best)}"
     meaning = {
         LEVELLED_UP: "it shrank because the worst group rose",

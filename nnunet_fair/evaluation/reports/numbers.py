@@ -28,6 +28,12 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 
+def p_text(p: float) -> str:
+    """A p-value behind the letter: ``= 0.03`` or ``< 0.001``."""
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def interval(low: float, high: float, digits: int = 3) -> str:
     """An interval for people; a dash where it does not exist."""
     return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) and math.isfinite(high) else "–"

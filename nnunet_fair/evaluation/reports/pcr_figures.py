@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nnunet_fair.evaluation.reports.figures import BLUE, GREY, STYLE, VERMILION, WIDTH, never_fails, to_svg
+from nnunet_fair.evaluation.reports.figures import (
+    BLUE,
+    GREY,
+    LABEL,
+    PALETTE,
+    STYLE,
+    WIDTH,
+    never_fails,
+    short_name,
+    to_svg,
+)
 
 
 @never_fails
@@ -32,11 +44,11 @@ def calibration_figure(curve: pd.DataFrame) -> bytes:
 
 
 @never_fails
-def net_benefit_figure(net_benefit: pd.DataFrame) -> bytes:
-    """Net benefit of acting by the model, for everybody and for nobody.
+def net_benefit_figure(curves: Mapping[str, pd.DataFrame]) -> bytes:
+    """Net benefit of acting by each model, for everybody and for nobody.
 
     Args:
-        net_benefit: what ``decision_curve`` gave.
+        curves: what ``decision_curve`` gave, by the model's name.
 
     Returns:
         SVG.
@@ -44,9 +56,12 @@ def net_benefit_figure(net_benefit: pd.DataFrame) -> bytes:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 0.6 * WIDTH))
         axes = figure.subplots()
-        for name, colour, line in (("model", BLUE, "-"), ("everybody", VERMILION, "--"), ("nobody", GREY, ":")):
-            axes.plot(net_benefit["threshold"], net_benefit[name], color=colour, linestyle=line, label=name)
-        top = max(float(net_benefit["everybody"].max()), float(net_benefit["model"].max()), 0.01)
+        for (name, curve), colour in zip(curves.items(), PALETTE, strict=False):
+            axes.plot(curve["threshold"], curve["model"], color=colour, label=short_name(name, LABEL))
+        curve = next(iter(curves.values()))
+        for name, line in (("everybody", "--"), ("nobody", ":")):
+            axes.plot(curve["threshold"], curve[name], color=GREY, linestyle=line, label=name)
+        top = max(float(curve["everybody"].max()), *(float(c["model"].max()) for c in curves.values()), 0.01)
         axes.set(xlim=(0, 1), ylim=(-0.3 * top, 1.1 * top), ylabel="net benefit")
         axes.set_xlabel("probability from which one would act")
         axes.grid(True)

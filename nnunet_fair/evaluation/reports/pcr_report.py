@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnunet_fair.evaluation.reports.numbers import number, p_value, percent
+from nnunet_fair.evaluation.reports.numbers import number, p_text, percent
 from nnunet_fair.evaluation.reports.page import render, svg
 from nnunet_fair.evaluation.reports.pcr_figures import calibration_figure, net_benefit_figure
 from nnunet_fair.evaluation.scores.pcr_analysis import PcrAnalysis
@@ -31,7 +31,7 @@ def pcr_report(analysis: PcrAnalysis, *, title: str, warnings: Sequence[str]) ->
                 "Calibration: a point is a bin of as many cases as the others, its line the exact interval.",
             ),
             svg(
-                net_benefit_figure(analysis.net_benefit),
+                net_benefit_figure({"model": analysis.net_benefit}),
                 "Net benefit against the probability from which one would act: model, everybody, nobody.",
                 "Decision curve: the model is of use where it lies above both other lines.",
             ),
@@ -79,9 +79,3 @@ def sentences_on_chance(analysis: PcrAnalysis) -> list[str]:
             "evidence of unfairness only beyond that."
         )
     return sentences
-
-
-def p_text(p: float) -> str:
-    """A p-value behind the letter: ``= 0.03`` or ``< 0.001``."""
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
