@@ -118,7 +118,7 @@ def pair_scores(
     if not compared or not (shared or absent_allowed):
         raise UserError("no case has a score in every table of A and B; there is nothing to compare")
 
-    def stack(tables: list[pd.DataFrame], metric: str) -> np.ndarray:
+    def stack(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
         return np.stack([table.loc[shared, metric].to_numpy(dtype=float) for table in tables])
 
     return PairedScores(
