@@ -1,10 +1,12 @@
-"""A command ended at each of its file operations, by a server that forks: imports are done once.
+"""A command ended, or out of disk, at each of its file operations, by a server that forks: imports are done once.
 
 Every file operation of Python is announced to an audit hook before it is done; the forked process counts those in its
-folder and ends itself at the n-th, by SIGKILL (as out of memory) or by a signal that it may handle.
+folder and ends itself at the n-th, by SIGKILL (as out of memory) or by a signal that it may handle, or finds the disk
+full, read-only or forbidden from there on.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +22,7 @@ ALL = bool(os.environ.get("NNUNET_FAIR_ALL_KILLS"))
 """Whether every operation is tried instead of a few."""
 
 SERVER = """
-import importlib.util, json, os, sys, traceback
+import errno, importlib.util, json, os, sys, traceback
 for name in {modules!r}:
     importlib.import_module(name)
 from nnunet_fair import files
@@ -30,21 +32,25 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 EVENTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate")
 count = 0
 
-def count_operations(root, at, number):
-    def operation(what):
+MAKING = ("open", "os.mkdir", "os.link", "os.symlink")
+
+def count_operations(root, at, number, error):
+    def operation(event, path):
         global count
         count += 1
-        if count == at:
+        if error and at and count >= at and (error != errno.ENOSPC or event in MAKING):
+            raise OSError(error, os.strerror(error), path)
+        if count == at and not error:
             os.kill(os.getpid(), number)
     def hook(event, arguments):
         if event in EVENTS or (event == "open" and arguments[2] & WRITING):
             path = arguments[0]
             inside = isinstance(path, (str, bytes, os.PathLike)) and os.fsdecode(path).startswith(root)
             if inside or (event in ("os.remove", "os.rmdir") and arguments[-1] != -1):
-                operation(path)
+                operation(event, path)
     exchange = files._exchange
     def announced(first, second):
-        operation(second)
+        operation("os.rename", second)
         return exchange(first, second)
     files._exchange = announced
     sys.addaudithook(hook)
@@ -54,8 +60,11 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         output = os.open(task["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
         os.dup2(output, 2)
+        if task["unread"]:
+            unread, output = os.pipe()
+            os.close(unread)
+        os.dup2(output, 1)
         os.environ.update(task["environment"])
         os.chdir(task["folder"])
         run = main
@@ -65,7 +74,7 @@ for line in sys.stdin:
             module = importlib.util.module_from_spec(specification)
             specification.loader.exec_module(module)
             run = getattr(module, function)
-        count_operations(task["root"], task["at"], task["signal"])
+        count_operations(task["root"], task["at"], task["signal"], task["errno"])
         status = 99
         try:
             status = run(task["arguments"])
@@ -111,8 +120,9 @@ class Commands:
         *,
         at: int = 0,
         number: int = signal.SIGKILL,
+        error: int = 0,
         call: str | None = None,
-        environment: dict[str, str] | None = None,
+        unread: bool = False,
     ) -> int:
         """Run one command; its exit status, negative for the signal that killed it.
 
@@ -121,8 +131,9 @@ class Commands:
             root: the folder whose operations count.
             at: the operation before which it is ended; 0 for none.
             number: the signal.
+            error: an ``errno`` instead: from that operation on all fail with it; with ENOSPC those that make something.
             call: ``file:function`` to call instead of ``nnunet_fair``.
-            environment: variables to set.
+            unread: let whoever reads what it prints be gone, as ``| head`` is.
         """
         variables = {key: value for key, value in os.environ.items() if key.startswith("nnUNet_")}
         task = {
@@ -131,9 +142,11 @@ class Commands:
             "folder": str(root),
             "at": at,
             "signal": int(number),
+            "errno": error,
             "call": call,
+            "unread": unread,
             "output": str(self._output),
-            "environment": {**variables, **(environment or {})},
+            "environment": variables,
         }
         self._server.stdin.write(json.dumps(task) + "\n")
         self._server.stdin.flush()
@@ -185,6 +198,21 @@ def hidden(folder: Path) -> list[str]:
 Check = Callable[[dict[str, str], dict[str, str], dict[str, str]], None]
 
 
+REMEDIES = {
+    errno.ENOSPC: "there is no space left on that disk",
+    errno.EROFS: "that disk is mounted read-only",
+    errno.EACCES: "you have no permission for it",
+}
+
+
+def says_what_is_wrong(output: str, error: int) -> None:
+    """The last line is a sentence that names the fault and the remedy, and there is no traceback."""
+    assert "Traceback" not in output, output
+    last = output.strip().splitlines()[-1]
+    assert last.startswith(("nnunet_fair ", "nnunet-fair: ")), output
+    assert REMEDIES[error] in last or (os.strerror(error) in last and "run the command again" in last), output
+
+
 def old_or_new(before: dict[str, str], wanted: dict[str, str], found: dict[str, str]) -> None:
     """The whole result is the former or the new one."""
     visible = {name: content for name, content in found.items() if "nnunet_fair-" not in name}
@@ -210,7 +238,7 @@ def end_at_every_operation(
     call: str | None = None,
     status: int = 0,
 ) -> None:
-    """Kill a command before its operations, and end it by SIGTERM there.
+    """Kill a command before its operations, end it by SIGTERM there, and let the disk be full from there on.
 
     Args:
         commands: the server.
@@ -251,6 +279,25 @@ def end_at_every_operation(
         check(before, wanted, digest(root, without=without))
         assert not hidden(root), (at, hidden(root))
         goes_on(at)
+    for at in every if ALL else few[1:]:
+        restore()
+        before = digest(root, without=without)
+        ended = commands.run(arguments, root, at=at, error=errno.ENOSPC, call=call)
+        check(before, wanted, digest(root, without=without))
+        assert not hidden(root), (at, hidden(root))
+        if ended == status:  # all was there, or what is missing is a training's record for people
+            assert call or digest(root, without=without) == wanted, at
+        else:
+            assert ended == 1, (at, commands.output)
+            says_what_is_wrong(commands.output, errno.ENOSPC)
+    for error in (errno.EROFS, errno.EACCES) if ALL else (errno.EROFS,):
+        restore()
+        before = digest(root, without=without)
+        assert commands.run(arguments, root, at=1, error=error, call=call) == 1, commands.output
+        says_what_is_wrong(commands.output, error)
+        assert digest(root, without=without) == before
+    restore()
+    goes_on(0)
     if ALL:
         print(f"{n_operations} kills and {0 if call else n_operations} signals survived")
 

@@ -89,10 +89,8 @@ class Training(DivergenceWeighting, Host):
 
 
 def train(arguments: list[str]) -> int:
-    """``nnUNetv2_train --c`` in a folder."""
-    folder = Path(arguments[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    training = Training(folder)
+    """``nnUNetv2_train --c`` in an existing folder."""
+    training = Training(Path(arguments[0]))
     training.start()
     training.run_training()
     return 0

@@ -6,6 +6,7 @@ Two kills a command and one SIGTERM; before every operation with
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from nnunet_fair.locks import folder_lock
 from tests.faults.kills import (
     end_at_every_operation,
     old_or_new,
@@ -142,6 +144,24 @@ def test_metadata_plans_and_audit(tabled, commands, tmp_path_factory):
     replaced_by(pristine, tabled)
     arguments = ["audit", "-d", "27", "-o", tabled / "audit", "--min-group", "2"]
     end_at_every_operation(commands, arguments, tabled, restore, check=whole_files)
+
+
+def test_locks_of_what_metadata_and_plans_write(tabled, commands):
+    dataset = tabled / "nnUNet_raw" / "Dataset027_Heart"
+    plans = tabled / "nnUNet_preprocessed" / "Dataset027_Heart" / "nnUNetPlans.json"
+    setting = ["plans", "set", "-d", "27", "-p", "nnUNetPlans", "strength=4"]
+    for locked, arguments in ((dataset, metadata_of(tabled, "sex")), (plans, setting)):
+        with folder_lock(locked):
+            assert commands.run(arguments, tabled) == 1
+            assert "another run (process" in commands.output
+
+
+def test_whoever_read_the_output_may_be_gone(tabled, commands):
+    audit = ["audit", "-d", "27", "-o", tabled / "audit"]
+    for arguments in (["plans", "list"], ["env"], ["doctor"], metadata_of(tabled, "sex"), audit):
+        assert commands.run(arguments, tabled, unread=True) == 128 + signal.SIGPIPE, (arguments, commands.output)
+        assert "Traceback" not in commands.output
+        assert "Error" not in commands.output
 
 
 COHORT = ("-n", "5", "--size", "16", "24", "24", "--max-phases", "3")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.fair_cases import write_fair_cases
 from nnunet_fair.training.state import load_state
 from tests.faults.kills import end_at_every_operation, old_or_new, replaced_by, whole_files
@@ -62,12 +63,33 @@ def test_convert_anew_with_overwrite_and_topped_up(small_cohort, commands):
     end_at_every_operation(commands, one, root, restore, check=whole_files, without=(JOURNAL,))
 
 
+def test_a_dataset_folder_that_is_a_link_stays_one(small_cohort, commands):
+    link = small_cohort / "root" / "raw" / "Dataset950_MAMAMIA"
+    link.symlink_to(small_cohort / "another_disk", target_is_directory=True)
+    arguments = ["convert", "-i", small_cohort / "cohort", "-d", "950", "--folds", "2", "-np", "1", "--overwrite"]
+    for recipe in ("zscore-all", "subtraction"):
+        assert commands.run([*arguments, "--recipe", recipe], small_cohort) == 0, commands.output
+        assert link.is_symlink()
+        assert json.loads((link / "dataset.json").read_text())["nnunet_fair_recipe"]["recipe"] == recipe
+        assert sorted(path.name for path in small_cohort.iterdir() if path.name.startswith(".")) == []
+
+
+def test_two_conversions_at_once_are_refused(small_cohort, commands):
+    raw = small_cohort / "root" / "raw"
+    arguments = ["convert", "-i", small_cohort / "cohort", "-d", "950", "--folds", "2", "-np", "1"]
+    with folder_lock(raw / "Dataset950_MAMAMIA"):
+        assert commands.run(arguments, raw) == 1
+    assert "another run (process" in commands.output
+    assert list(raw.iterdir()) == []
+
+
 def test_a_training_goes_on_from_every_kill_as_if_there_had_been_none(tmp_path, commands):
     fold = tmp_path / "root" / "fold_0"
+    call = f"{Path(__file__).with_name('stand_in_training.py')}:train"
 
     def restore():
         shutil.rmtree(fold.parent, ignore_errors=True)
-        fold.parent.mkdir()
+        fold.mkdir(parents=True)
 
     def checkpoint_with_its_state(before, wanted, found):
         for name in ("checkpoint_latest.pth", "checkpoint_final.pth"):
@@ -81,10 +103,13 @@ def test_a_training_goes_on_from_every_kill_as_if_there_had_been_none(tmp_path, 
         fold.parent,
         restore,
         check=checkpoint_with_its_state,
-        call=f"{Path(__file__).with_name('stand_in_training.py')}:train",
+        call=call,
     )
     assert len(pd.read_csv(fold / "fair_history.csv")["epoch"].unique()) == 2
     assert pd.read_csv(fold / "fair_weights.csv")["weight"].nunique() > 1
+    with folder_lock(fold):
+        assert commands.run([fold], fold.parent, call=call) == 1
+    assert commands.output.strip().splitlines()[-1].startswith("nnunet-fair: another run (process")
 
 
 CHANNELS = {"channel_names": {"0": "phase_1_minus_phase_0"}, "labels": {"background": 0, "tumor": 1}}
@@ -115,6 +140,9 @@ def test_export_leaves_a_whole_zip_and_a_whole_card(trained, commands, tmp_path)
     shutil.copytree(root, pristine)
     both = [*arguments, "0", "1"]
     end_at_every_operation(commands, both, root, lambda: replaced_by(root, pristine), check=whole_files)
+    with folder_lock(root / "MODEL_CARD.md"):
+        assert commands.run(both, root) == 1
+    assert "another run (process" in commands.output
 
 
 def test_predict_swaps_masks_and_records_as_one(trained, commands, tmp_path):
