@@ -2,7 +2,9 @@
 
 from hypothesis import settings
 
-pytest_plugins = [f"tests.fixtures.{name}" for name in ("browser", "cohorts", "images_and_models", "tiny_dataset")]
+pytest_plugins = [
+    f"tests.fixtures.{name}" for name in ("browser", "cohorts", "images_and_models", "small_disk", "tiny_dataset")
+]
 
 # The same examples at every run, and no time limit: a slow machine is no failure.
 settings.register_profile("reproducible", derandomize=True, deadline=None)

@@ -1,8 +1,10 @@
 """Kills of what makes, trains, uses and shares models; see ``test_kills.py``."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,7 +13,15 @@ import torch
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.fair_cases import write_fair_cases
 from nnunet_fair.training.state import load_state
-from tests.faults.kills import end_at_every_operation, old_or_new, replaced_by, whole_files
+from tests.faults.kills import (
+    end_at_every_operation,
+    hidden,
+    old_or_new,
+    replaced_by,
+    says_what_is_wrong,
+    whole_files,
+)
+from tests.faults.stand_in_training import Training
 
 pytestmark = pytest.mark.slow
 
@@ -156,3 +166,49 @@ def test_predict_swaps_masks_and_records_as_one(trained, commands, tmp_path):
     (root / "out" / "prediction_report.csv").write_text("case_id,status,reason\nGONE,predicted,\n")
     shutil.copytree(root, pristine)
     end_at_every_operation(commands, [*arguments, "1"], root, lambda: replaced_by(root, pristine), check=old_or_new)
+
+
+def test_on_a_disk_that_is_full_in_the_middle_of_a_file(small_disk, commands, trained, tmp_path, monkeypatch):
+    """Images are written by ITK, checkpoints by torch, in code of their own."""
+    disk = small_disk.folder
+    assert commands.run(["synth", "-o", tmp_path / "cohort", *COHORT], tmp_path) == 0, commands.output
+
+    (disk / "model.zip").write_bytes(b"")
+    (disk / "filler").write_bytes(bytes(240_000))
+    arguments = ["export", "-d", "950", "-o", disk / "other.zip", "-f", "0", "1"]
+    assert commands.run(arguments, disk) == 1
+    says_what_is_wrong(commands.output, errno.ENOSPC)
+    assert sorted(path.name for path in disk.iterdir()) == ["filler", "model.zip"]
+
+    training = Training(disk)
+    training.fair_session = SimpleNamespace(before_checkpoint=print, after_checkpoint=print)
+    training.save_checkpoint(str(disk / "checkpoint_latest.pth"))
+    former = (disk / "checkpoint_latest.pth").read_bytes()
+    training.weights = torch.zeros(100_000)
+    with pytest.raises(OSError, match="No space left") as caught:
+        training.save_checkpoint(str(disk / "checkpoint_latest.pth"))
+    assert caught.value.filename == str(disk / "checkpoint_latest.pth")
+    assert (disk / "checkpoint_latest.pth").read_bytes() == former
+    assert not list(disk.glob("*.tmp"))
+
+    for name in ("raw", "preprocessed", "results"):
+        (disk / name).mkdir()
+        monkeypatch.setenv(f"nnUNet_{name}", str(disk / name))
+    arguments = [
+        "convert",
+        "-i",
+        tmp_path / "cohort",
+        "-d",
+        "951",
+        "--folds",
+        "2",
+        "-np",
+        "1",
+        "--recipe",
+        "zscore-all",
+    ]
+    assert commands.run(arguments, disk) == 1
+    says_what_is_wrong(commands.output, errno.ENOSPC)
+    small_disk.resize("16m")
+    assert commands.run(arguments, disk) == 0, commands.output
+    assert not hidden(disk)
