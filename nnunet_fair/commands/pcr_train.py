@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
         )
     )
     options = FittingOptions(method=args.method, threshold=args.threshold, seed=args.seed)
-    result = write_training(training, options, args.output, overwrite=args.overwrite)
+    inputs = (args.m, *args.x, args.deep)
+    result = write_training(training, options, args.output, inputs=inputs, overwrite=args.overwrite)
     for note in training.notes:
         print(f"note: {note}")
     print(result.report_line())

@@ -23,6 +23,7 @@ from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.reading import CaseProblemError
 from nnunet_fair.pcr.encoder import LesionEncoder
 from nnunet_fair.pcr.lesion_features import EMPTY, MASKS
+from nnunet_fair.pcr.output_files import check_folder
 from nnunet_fair.prediction.model import TrainedModel
 
 RECORD = "deep_features.json"
@@ -73,15 +74,18 @@ def write_deep_features(
         How many cases have a row, and why others have none.
 
     Raises:
-        UserError: the output exists or is something else, no case has both images and mask, none could be encoded, or
+        UserError: the folder cannot be written (``output_files``), no case has both images and mask, none could be
+            encoded, or
             there is no lesion in any mask.
     """
     output = Path(output)
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        if not (output / RECORD).is_file():
-            raise UserError(f"{output} exists and holds no deep features; give another `output` folder")
-        if not overwrite:
-            raise UserError(f"{output} holds deep features; `overwrite` replaces them")
+    folders = {path.parent for path in masks.values()} | {
+        path.parent for files in images.values() for path in files.values()
+    }
+    keys = ("folds", "masks", "n_not_encoded")
+    check_folder(
+        output, overwrite=overwrite, record=RECORD, keys=keys, is_own=(RECORD, "fold_*.csv"), inputs=sorted(folders)
+    )
     found = match_cases(masks, images)
     if not found:
         raise UserError(

@@ -23,6 +23,7 @@ from nnunet_fair.masks.paired_masks import foreground
 from nnunet_fair.masks.reading import CaseProblemError, read_mask, read_picture
 from nnunet_fair.pcr.cohort_images import LesionFiles
 from nnunet_fair.pcr.kinetics import KINETIC_FEATURES, chosen_phases, kinetic_features
+from nnunet_fair.pcr.output_files import check_table
 from nnunet_fair.pcr.shape import SHAPE_FEATURES, shape_features
 from nnunet_fair.processes import worker_pool
 
@@ -69,13 +70,11 @@ def write_features(
         The table, and the cases that could not be measured.
 
     Raises:
-        UserError: the table exists or is no ``.csv``, no case could be measured, or there is no lesion in any mask.
+        UserError: the table cannot be written (``output_files``), no case could be measured, or there is no lesion in
+            any mask.
     """
     output = Path(output)
-    if output.suffix.lower() != ".csv":
-        raise UserError(f"{output} does not end in .csv; `output` takes the name of the table")
-    if output.exists() and not overwrite:
-        raise UserError(f"{output} exists; `overwrite` replaces it")
+    check_table(output, overwrite=overwrite, beginning=f"case_id,{MASKS},{EMPTY}", keys=("masks", "n_empty_masks"))
     output.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(output):
         found = measure_cases(cases, masks=masks, labels=labels, n_processes=n_processes)

@@ -19,6 +19,7 @@ from nnunet_fair.pcr.clinical_columns import clinical_values
 from nnunet_fair.pcr.deep_features import fold_table
 from nnunet_fair.pcr.feature_tables import Features, read_features
 from nnunet_fair.pcr.lesion_features import EXPERTS
+from nnunet_fair.pcr.output_files import check_table
 from nnunet_fair.pcr.response_model import ResponseModel, read_model
 from nnunet_fair.pcr.train import MODEL
 from nnunet_fair.settings_record import nearest_hint
@@ -62,10 +63,13 @@ def write_predictions(
         UserError: the output exists, the model cannot be read, or the patients lack a column that it reads.
     """
     output = Path(output)
-    if output.suffix.lower() != ".csv":
-        raise UserError(f"{output} does not end in .csv; `output` takes the name of the table")
-    if output.exists() and not overwrite:
-        raise UserError(f"{output} exists; `overwrite` replaces it")
+    check_table(
+        output,
+        overwrite=overwrite,
+        beginning="case_id,probability,prediction",
+        keys=("threshold", "n_predicted_pcr"),
+        inputs=(*features, table, model),
+    )
     path = Path(model) / MODEL if Path(model).is_dir() else Path(model)
     response = read_model(path)
     result = predict_response(response, features=features, deep=deep, table=table, reading=reading)

@@ -11,7 +11,7 @@ from nnunet_fair.evaluation.scores.pcr_score import PcrStatistics
 
 BALANCED_ACCURACY, RANKING = "balanced-accuracy", "ranking"
 THRESHOLDS = (BALANCED_ACCURACY, RANKING)
-LEAST_SHARE = 0.05
+LEAST_SHARE = 0.01
 """Smallest share of either decision in every inner fold: constant decisions have no disparity and a ranking of 0.75,
 more than any model of the challenge had, and the challenge refuses them."""
 _MOST = 200  # thresholds tried

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from nnunet_fair import __version__
-from nnunet_fair.errors import UserError
 from nnunet_fair.files import plain, replace_folder, staging_folder, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.pcr.discrimination import Auc, auc_with_interval, centre_sentence
 from nnunet_fair.pcr.fitting import FittedResponse, FittingOptions, fit_response
 from nnunet_fair.pcr.held_out import BY_BALANCED_ACCURACY, HeldOut, hold_out
+from nnunet_fair.pcr.output_files import check_folder
 from nnunet_fair.pcr.threshold_audit import threshold_audit
 from nnunet_fair.pcr.thresholds import BALANCED_ACCURACY
 from nnunet_fair.pcr.training_cases import TrainingCases
@@ -127,7 +128,12 @@ def _auc(held_out: HeldOut, strata: pd.Series | None = None, chosen: object = No
 
 
 def write_training(
-    training: TrainingCases, options: FittingOptions, output: str | os.PathLike, *, overwrite: bool = False
+    training: TrainingCases,
+    options: FittingOptions,
+    output: str | os.PathLike,
+    *,
+    inputs: Iterable[Path | None] = (),
+    overwrite: bool = False,
 ) -> ResponseTraining:
     """Train, and write the model's folder: whole or not at all.
 
@@ -139,13 +145,22 @@ def write_training(
         training: cases and folds.
         options: how to fit.
         output: the folder.
+        inputs: files and folders the cases were read from; None for one that is not there.
         overwrite: replace a model that is there.
 
     Raises:
-        UserError: the folder exists and is not to be replaced or is no model's, or see :func:`train_response`.
+        UserError: the folder cannot be written (:func:`~nnunet_fair.pcr.output_files.check_folder`), or see
+            :func:`train_response`.
     """
     output = Path(output)
-    _check_output(output, overwrite)
+    check_folder(
+        output,
+        overwrite=overwrite,
+        record=RECORD,
+        keys=("auc", "chosen", "options"),
+        is_own=(MODEL, RECORD, OUT_OF_FOLD_TABLE, CENTRE_TABLE, WEIGHTS, AUDIT),
+        inputs=inputs,
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     with folder_lock(output), staging_folder(output.resolve()) as scratch:
         result = train_response(training, options)
@@ -155,15 +170,6 @@ def write_training(
         _write_record(result, training, options, folder)
         replace_folder(folder, output)
     return result
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not (output / RECORD).is_file() or not (output / MODEL).is_file():
-        raise UserError(f"{output} exists and holds no response model; give another `output` folder")
-    if not overwrite:
-        raise UserError(f"{output} holds a response model; `overwrite` replaces it")
 
 
 def _write_record(result: ResponseTraining, training: TrainingCases, options: FittingOptions, folder: Path) -> None:

@@ -114,7 +114,23 @@ def test_a_folder_that_is_no_model_is_not_replaced(tables, tmp_path, capsys):
     (tmp_path / "model" / "thesis.txt").write_text("mine")
     command = ["pcr", "train", "-m", str(tables[0]), "-x", str(tables[1]), "-o", str(tmp_path / "model")]
     assert main([*command, "--overwrite"]) == 1
-    assert "exists and holds no response model; give another --output folder" in capsys.readouterr().err
+    assert "thesis.txt was not written by this command and would be lost" in capsys.readouterr().err
+    assert (tmp_path / "model" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_folder_that_holds_an_input_is_not_replaced(tables, tmp_path, capsys):
+    command = ["pcr", "train", "-m", str(tables[0]), "-x", str(tables[1]), "-o", str(tmp_path), "--overwrite"]
+    assert main(command) == 1
+    assert "is read and lies in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["features.csv", "features.json"])
+def test_a_table_of_somebody_else_is_not_replaced(cohort, tmp_path, capsys, name):
+    (tmp_path / name).write_text("patient,diagnosis\n1,C50\n")
+    command = ["pcr", "features", "-i", str(cohort), "-o", str(tmp_path / "features.csv"), "--overwrite"]
+    assert main(command) == 1
+    assert f"{name} was not written by this command and would be lost" in capsys.readouterr().err
+    assert (tmp_path / name).read_text().startswith("patient")
 
 
 def test_cases_of_another_dataset(say, tmp_path, monkeypatch):

@@ -68,7 +68,7 @@ def test_every_case_by_every_folds_encoder(train_tiny_model, nnunet_folders, sav
         assert table.loc["a"].drop(["masks", "empty_mask"]).to_numpy(float) == pytest.approx(expected, rel=1e-4)
     assert not np.allclose(*(table.loc["a", "deep1_mean_000"] for table in tables))  # each began at its own weights
     assert main(["pcr", "deep-features", "-d", "950", "-o", str(output), "-device", "cpu"]) == 1
-    assert "holds deep features; --overwrite replaces them" in capsys.readouterr().err
+    assert "is of an earlier run; --overwrite replaces it" in capsys.readouterr().err
     torch.manual_seed(0)
 
 
