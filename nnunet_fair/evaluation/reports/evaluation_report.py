@@ -12,6 +12,7 @@ from nnunet_fair.evaluation.reports import figures
 from nnunet_fair.evaluation.reports.calibration_section import calibration_sections
 from nnunet_fair.evaluation.reports.class_heatmaps import heatmaps_of_classes
 from nnunet_fair.evaluation.reports.explorer import evaluation_explorer
+from nnunet_fair.evaluation.reports.measure_sections import measure_sections
 from nnunet_fair.evaluation.reports.numbers import number
 from nnunet_fair.evaluation.reports.page import N_COMBINATIONS, Picture, render, svg
 from nnunet_fair.evaluation.reports.training_figures import training_figures
@@ -79,6 +80,7 @@ def evaluation_report(
                     for name, found in (analysis.classes or {"": analysis}).items()
                 }
             ),
+            "measures": measure_sections(analysis),
             "problems": problems,
             "explorer": evaluation_explorer(analysis, with_cases=with_cases),
         },
