@@ -119,9 +119,11 @@ def read_picture(path: str | Path) -> tuple[np.ndarray, Grid]:
         Float32 array of shape (slices, rows, columns) or (rows, columns), and its grid.
 
     Raises:
-        CaseProblemError: the file cannot be read.
+        CaseProblemError: the file cannot be read, or is a NIfTI file with NaN, which ITK makes 0.
     """
     loaded = _load(Path(path), is_label=False)
+    if loaded.n_not_finite:
+        raise CaseProblemError(f"{path} holds {loaded.n_not_finite} voxels that are NaN or infinite, read as 0")
     array = loaded.array.astype(np.float32)
     return (array.mean(axis=-1) if loaded.n_channels > 1 else array), loaded.grid
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_fair.cli import main
 from nnunet_fair.dataset_conversion.checks import read_grid, read_image
 from nnunet_fair.dataset_conversion.findings import CaseProblem
 from nnunet_fair.files import is_utf8
@@ -35,3 +36,27 @@ def test_a_case_with_such_a_name_is_a_problem_of_that_case(odd):
         with pytest.raises(CaseProblem) as caught:
             read(odd)
         assert "not UTF-8" in caught.value.finding.detail
+
+
+@pytest.mark.slow
+def test_evaluate_scores_the_others_and_counts_that_case_once(tmp_path, capsys):
+    array = np.zeros((4, 6, 6), np.uint8)
+    array[1:3, 1:4, 1:4] = 1
+    for folder in ("ref", "pred"):
+        for case in ("A_0", "A_1", "A_2", "A_3", "B"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / folder / f"{case}.nii.gz"))
+        try:
+            os.rename(tmp_path / folder / "B.nii.gz", os.fsencode(tmp_path / folder) + b"/B\xff.nii.gz")  # noqa: PTH104
+        except OSError:
+            pytest.skip("this file system takes UTF-8 names only")
+    (tmp_path / "t.csv").write_text("case_id,age\nA_0,old\nA_1,young\nA_2,old\n")
+    arguments = ["-ref", tmp_path / "ref", "-pred", tmp_path / "pred", "-m", tmp_path / "t.csv", "-o", tmp_path / "out"]
+    options = ["--variables", "age", "-np", "1", "--overlays", "0", "--resamples", "20", "--min-group", "1"]
+    assert main(["evaluate", *map(str, arguments), *options]) == 1
+    printed = capsys.readouterr()
+    text = printed.out + printed.err
+    assert "its name is not UTF-8; rename it" in text
+    assert "1 of 5 cases could not be scored" in text
+    assert "1 of 5 cases have no row in the table" in text  # A_3; no table can name the other
+    assert "Traceback" not in text

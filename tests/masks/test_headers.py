@@ -211,6 +211,8 @@ def test_nan_in_a_nifti_mask_is_no_background(tmp_path):
         with pytest.raises(CaseProblemError, match=r"1 voxels that are NaN|whole numbers of 0 or more"):
             read_mask(path)
         assert read_channels(path).n_not_finite == 1
+    with pytest.raises(CaseProblemError, match="1 voxels that are NaN or infinite, read as 0"):
+        read_picture(tmp_path / "a.nii.gz")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from nnunet_fair.evaluation.scores.options import AnalysisOptions
 from nnunet_fair.evaluation.scores.readers_table import reader_gaps, reader_warnings, readers_table
 from nnunet_fair.evaluation.scores.score_intervals import NamedIntervals, ScoreStatistics, score_intervals
 from nnunet_fair.evaluation.scores.subgroup_table import is_failure, subgroup_table
-from nnunet_fair.files import plain
+from nnunet_fair.files import is_utf8, plain
 
 LAMBDAS = tuple(round(step / 10, 1) for step in range(11))
 
@@ -92,7 +92,8 @@ class Analysis:
 
 
 def _n_without_row(cases: pd.DataFrame, groups: CaseGroups) -> int:
-    return int((~cases.index.isin(groups.frame.index)).sum())
+    # A name that is not UTF-8 stands in no table; its case is said to be not scored, and that it has no row is no news.
+    return sum(case_id not in groups.frame.index and is_utf8(str(case_id)) for case_id in cases.index)
 
 
 def analyse(
