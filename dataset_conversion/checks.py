@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from nnunet_fair.dataset_conversion import findings
 from nnunet_fair.dataset_conversion.findings import CaseProblem
+from nnunet_fair.masks.claims import open_itk
 from nnunet_fair.masks.complete import scan_nifti, stated_length
 from nnunet_fair.masks.grid import SAME_GRID, UNCHANGED, Grid, displacement, grid_of
 from nnunet_fair.masks.headers import (
@@ -18,7 +19,6 @@ from nnunet_fair.masks.headers import (
     check_grid,
     check_is_file,
     nifti_voxels,
-    open_itk,
     storage_of,
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.masks.claims import check_claim, check_picture, open_itk
 from nnunet_fair.masks.complete import GIPL_HEADER, nifti_contents, picture_is_complete, stream_is_sound
 from nnunet_fair.masks.components import foreground_windows
 from nnunet_fair.masks.endings import file_ending
@@ -23,12 +24,9 @@ from nnunet_fair.masks.headers import (
     DamagedFileError,
     Storage,
     VoxelSizeError,
-    check_claim,
     check_grid,
     check_is_file,
-    check_picture,
     nifti_voxels,
-    open_itk,
     storage_of,
 )
 from nnunet_fair.masks.readers import NIBABEL, SIMPLE_ITK, nnunet_reader, reader_names

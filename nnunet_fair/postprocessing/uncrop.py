@@ -15,8 +15,9 @@ from nnunet_fair.dataset_conversion.crop import CROPS_FILE
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import read_json
 from nnunet_fair.masks.boxes import Box, as_slices
+from nnunet_fair.masks.claims import max_image_bytes
 from nnunet_fair.masks.grid import SAME_GRID, Grid, displacement, size_text
-from nnunet_fair.masks.headers import check_grid, max_image_bytes
+from nnunet_fair.masks.headers import check_grid
 from nnunet_fair.masks.reading import Mask
 from nnunet_fair.masks.writing import new_mask
 

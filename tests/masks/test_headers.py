@@ -14,7 +14,8 @@ import tifffile
 from PIL import Image
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.masks.headers import MAX_IMAGE_VARIABLE, DamagedFileError, check_claim
+from nnunet_fair.masks.claims import MAX_IMAGE_VARIABLE, check_claim
+from nnunet_fair.masks.headers import DamagedFileError
 from nnunet_fair.masks.reading import CaseProblemError, read_channels, read_mask, read_picture
 
 CUBE = np.zeros((5, 6, 8), np.uint8)
