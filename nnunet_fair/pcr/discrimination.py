@@ -34,7 +34,9 @@ class Auc:
         return not (self.low > CHANCE or self.high < CHANCE)
 
     def text(self) -> str:
-        """``0.712 (0.683 to 0.740)``."""
+        """``0.712 (0.683 to 0.740)``; ``none`` where there is none."""
+        if np.isnan(self.estimate):
+            return "none"
         return f"{self.estimate:.3f} ({self.low:.3f} to {self.high:.3f})"
 
     def to_json(self) -> dict[str, Any]:
@@ -90,10 +92,13 @@ def centre_sentence(pooled: Auc, left_out: Auc | None) -> str:
 
     Args:
         pooled: over all cases, each predicted by the fold that left it out.
-        left_out: within centres, each predicted without its centre; None where there is one centre only.
+        left_out: within centres, each predicted without its centre; None where no centre could be left out.
     """
-    if left_out is None:
-        return "One centre only: whether the model holds elsewhere cannot be said."
+    if left_out is None or np.isnan(left_out.estimate):
+        return (
+            "Whether the model holds in another centre cannot be said: there are no two centres with both outcomes to "
+            "leave out."
+        )
     if pooled.low <= CHANCE:
         return "No response is predicted: the interval of the AUC holds 0.5."
     if left_out.low <= CHANCE:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import with_formula
 from nnunet_fair.metadata.case_table import read_case_table
 from nnunet_fair.metadata.cells import as_number, is_missing
 from nnunet_fair.pcr.lesion_features import EMPTY, MASKS
@@ -69,7 +70,7 @@ def read_features(paths: Sequence[Path], outcome: str | None = None) -> Features
 def _read(path: Path, outcome: str | None) -> tuple[pd.DataFrame, list[str], list[str]]:
     """The numbers of one table, whose masks they are of, and notes."""
     table = read_case_table(path)
-    frame = table.frame
+    frame = table.frame.rename(index=with_formula)
     if outcome is not None and outcome in frame.columns:
         raise UserError(f"{path} has a column {outcome!r}, which is the outcome itself; take it out of the features")
     whose = sorted({str(value) for value in frame[MASKS].dropna()}) if MASKS in frame.columns else []

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from nnunet_fair import __version__
+from nnunet_fair.errors import UserError
 from nnunet_fair.files import plain, replace_folder, staging_folder, write_csv, write_json
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.pcr.discrimination import Auc, auc_with_interval, centre_sentence
@@ -59,7 +60,7 @@ class ResponseTraining:
 
     def report_line(self) -> str:
         """AUC and balanced accuracy in one line."""
-        held = self.left_out.text() if self.left_out else "none (one centre)"
+        held = self.left_out.text() if self.left_out else "none"
         return (
             f"AUC {self.pooled.text()} out of fold, {held} within centres left out; balanced accuracy "
             f"{self.balanced_accuracy:.3f} ({self.pooled.n_cases} cases)"
@@ -77,10 +78,13 @@ def train_response(training: TrainingCases, options: FittingOptions) -> Response
         UserError: too few cases of an outcome in a fold's training part.
     """
     cases = training.cases
-    by_centre = None
+    by_centre, sentences = None, []
     out_of_fold = hold_out(cases, training.folds, options, name="fold", needs_all=True, frames=training.frames)
     if cases.centres is not None and cases.centres.nunique() > 1:
-        by_centre = hold_out(cases, cases.centres, options, name="centre", needs_all=False)
+        try:
+            by_centre = hold_out(cases, cases.centres, options, name="centre", needs_all=False)
+        except UserError as error:
+            sentences.append(f"{str(error)[:1].upper()}{str(error)[1:]}.")
     fit = fit_response(cases, options)
     pooled, left_out, within, centres = _auc(out_of_fold), None, None, {}
     if by_centre is not None and cases.centres is not None:
@@ -88,7 +92,7 @@ def train_response(training: TrainingCases, options: FittingOptions) -> Response
         within = _auc(out_of_fold, known)
         left_out = _auc(by_centre, by_centre.rows["centre"])
         centres = {str(name): _auc(by_centre, chosen=name) for name in by_centre.rows["centre"].unique()}
-    sentences = [centre_sentence(pooled, left_out)]
+    sentences.insert(0, centre_sentence(pooled, left_out))
     if fit.found_nothing:
         sentences.append("The inner folds found nothing to learn: every probability is nearly the outcome's rate.")
     for centre, reason in (by_centre.left_out if by_centre else {}).items():

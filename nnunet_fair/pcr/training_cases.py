@@ -176,7 +176,9 @@ def _of_dataset(dataset: str, candidates: list[str], notes: list[str]) -> tuple[
     if len(found) < len(candidates):
         notes.append(f"{len(candidates) - len(found)} cases are no training cases of {dataset} and take no part")
     if not held_out:
-        notes.append(f"{dataset} has no {SPLITS_FINAL} yet: folds that spread outcome and centre evenly are made here")
+        notes.append(
+            f"{dataset} has no {SPLITS_FINAL} yet: folds with as many of each outcome and centre are made here"
+        )
         return list(found.values()), None
     numbers = {found[case]: number for number, fold in enumerate(held_out) for case in fold if case in found}
     return list(numbers), pd.Series(numbers, dtype=int)
@@ -221,7 +223,7 @@ def _centres(rows: pd.DataFrame, sources: TrainingSources, notes: list[str]) -> 
                 f"{sources.table} has no column {column!r} with the centre{nearest_hint(column, rows.columns)}; it has "
                 f"{', '.join(map(repr, rows.columns))}"
             )
-        notes.append("the table names no centre (`centre`), so no centre is left out")
+        notes.append("the table names no centre, so none is left out")
         return None
     centres = rows[column].map(text_value)
     if centres.isna().any():
@@ -234,9 +236,10 @@ def _centres(rows: pd.DataFrame, sources: TrainingSources, notes: list[str]) -> 
 def _even_folds(
     truth: np.ndarray, centres: pd.Series | None, case_ids: pd.Index, sources: TrainingSources
 ) -> pd.Series:
-    """Folds that spread outcome and centre evenly."""
-    columns = {"outcome": np.where(truth, "1", "0")} | ({} if centres is None else {"centre": centres.to_numpy()})
-    made = stratified_folds(pd.DataFrame(columns, index=case_ids), sources.n_folds, sources.seed)
+    """Folds that spread the outcome evenly within every centre."""
+    outcome = pd.Series(np.where(truth, "1", "0"), index=case_ids, dtype=object)
+    together = outcome if centres is None else outcome + " " + centres.fillna("")
+    made = stratified_folds(pd.DataFrame({"outcome": together}), sources.n_folds, sources.seed)
     return pd.Series({case_id: number for number, fold in enumerate(made) for case_id in fold["val"]}, dtype=int)
 
 

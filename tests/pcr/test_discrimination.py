@@ -43,13 +43,18 @@ def test_an_interval_holds_chance_where_there_is_nothing():
 GOOD, CHANCE = Auc(0.7, 0.65, 0.75, 100), Auc(0.5, 0.45, 0.55, 100)
 
 
+def test_an_area_that_does_not_exist_is_none():
+    assert auc_with_interval(np.array([True, True, False]), np.arange(3.0), np.array([1, 1, 2])).text() == "none"
+
+
 @pytest.mark.parametrize(
     ("pooled", "left_out", "words"),
     [
         (GOOD, GOOD, "holds where a centre is left out"),
         (GOOD, CHANCE, "The centre alone predicts"),
         (CHANCE, CHANCE, "No response is predicted"),
-        (GOOD, None, "One centre only"),
+        (GOOD, None, "cannot be said"),
+        (GOOD, Auc(float("nan"), float("nan"), float("nan"), 100), "cannot be said"),
     ],
 )
 def test_what_the_two_areas_say(pooled, left_out, words):

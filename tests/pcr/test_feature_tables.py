@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import write_csv
 from nnunet_fair.pcr.clinical_columns import attribute_groups, clinical_values, outcome_values
 from nnunet_fair.pcr.feature_tables import read_features
 from nnunet_fair.pcr.lesion_features import EMPTY, MASKS
@@ -33,6 +34,11 @@ def test_pyradiomics_and_ours_side_by_side(tmp_path):
     assert found.masks == ("given",)
     assert "radiomics.csv: columns that are no numbers are left out: Image, diagnostics_Versions_Python" in found.notes
     assert "1 cases have no row in every table of features and are left out" in found.notes
+
+
+def test_case_ids_that_look_like_formulas_are_what_they_were(tmp_path):
+    write_csv(pd.DataFrame({"case_id": ["=1+1", "-a", "b"], "volume_ml": [1.0, 2.0, 3.0]}), tmp_path / "f.csv")
+    assert read_features([tmp_path / "f.csv"]).frame.index.tolist() == ["=1+1", "-a", "b"]
 
 
 MAMA_MIA = pd.DataFrame(

@@ -144,6 +144,17 @@ def test_the_threshold_by_ranking_has_its_audit_beside_it(tmp_path, tables, caps
     assert "prediction_by_balanced_accuracy" in pd.read_csv(model / "out_of_fold.csv").columns
 
 
+def test_centres_of_one_outcome_each_cannot_be_left_out(tmp_path, capsys):
+    patients, features = draw_patients()
+    tables = write_tables(tmp_path, patients.assign(dataset=patients["pcr"].map({0: "east", 1: "west"})), features)
+    model = train(tmp_path, tables)
+    said = capsys.readouterr().out
+    assert "out of fold, none within centres left out" in said
+    assert "Whether the model holds in another centre cannot be said" in said
+    assert "No model can be fitted without one centre; east: of the" in said
+    assert not (model / "leave_one_centre_out.csv").exists()
+
+
 def test_trees_are_trained_validated_and_replaced(tmp_path, tables):
     model = train(tmp_path, tables, "--method", "trees", "--centre", "subtype")
     assert not (model / "levelling.csv").exists()
