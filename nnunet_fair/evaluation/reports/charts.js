@@ -19,7 +19,7 @@ function colours() {
 }
 
 function chartLayout(colour, height, x, y) {
-  const axis = { gridcolor: colour.line, linecolor: colour.soft, zerolinecolor: colour.line, zeroline: false, automargin: true, fixedrange: true };
+  const axis = { gridcolor: colour.line, linecolor: colour.soft, zerolinecolor: colour.soft, zeroline: false, automargin: true, fixedrange: true };
   return {
     height, margin: { l: 8, r: 12, t: 8, b: 8 }, showlegend: false, dragmode: false, hovermode: "closest",
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -34,5 +34,5 @@ const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, sh
 /** An axis of a metric: its name, and its whole range where it has one. */
 function metricAxis(metric) {
   const range = metric.range === null ? {} : { range: [metric.range[0] - 0.03, metric.range[1] + 0.03] };
-  return { title: { text: plain(metric.label) }, ...range };
+  return { title: { text: plain(metric.label) }, zeroline: metric.signed === true, ...range };
 }

@@ -71,11 +71,13 @@ function explore(report) {
   // ---------------------------------------------------------------- what is shown
 
   function sentence() {
-    const name = chosen.group === null ? "All cases" : `${attribute().name} = ${attribute().groups[chosen.group]}`;
+    const group = chosen.group === null ? "All cases" : `${attribute().name} = ${attribute().groups[chosen.group]}`;
+    const some = { all: "", rose: ", those that rose", fell: ", those that fell", same: ", those that did not change" }[chosen.change];
+    const name = `${group}${some}${chosen.text === "" ? "" : `, named like “${chosen.text}”`}`;
     const parts = [report.classes.length > 1 ? `${found().name}: ${name}` : name];
     const row = rows().find((entry) => entry.group === chosen.group);
     const mean = (chosen.group === null ? found().all : row)?.means[metric().key];
-    if (mean) {
+    if (mean && chosen.change === "all" && chosen.text === "") {
       const text = (value) => numberText(value, metric().digits, metric().signed);
       parts.push(`mean ${metric().label} ${text(mean[0])}${mean[1] === null ? "" : ` (${text(mean[1])} to ${text(mean[2])})`}`);
     }
@@ -147,6 +149,23 @@ function explore(report) {
       figure.classList.toggle("other", i >= 0 && chosen.case === null && narrowed() && !isChosen(i));
     }
   }
+
+  /** Makes the names of cases in the tables of the page buttons that choose them. */
+  function linkCases() {
+    if (cases === null) return;
+    const numbers = new Map(cases.ids.map((id, i) => [id, i]));
+    for (const heading of document.querySelectorAll("#cases tbody th[scope=row]")) {
+      const text = heading.textContent;
+      if (!numbers.has(text)) continue;
+      const button = element("button", { type: "button", class: "case" }, text);
+      button.addEventListener("click", () => {
+        chooseCase(numbers.get(text));
+        say(sentence());
+      });
+      heading.replaceChildren(button);
+    }
+  }
+  linkCases();
 
   /** Makes the group's name in every table of the page a button that chooses it. */
   function linkTables() {
@@ -227,7 +246,7 @@ function explore(report) {
       layout.shapes = [{ type: "line", x0: whole[0], x1: whole[0], yref: "paper", y0: 0, y1: 1, line: { color: colour.soft, dash: "dash", width: 1 } }];
     }
     drawInto("explore-strip", traces, layout);
-    const said = `${metric().label} by ${attribute().name}`;
+    const said = `${metric().label[0].toUpperCase()}${metric().label.slice(1)} by ${attribute().name}`;
     byId("explore-strip").setAttribute("aria-label", `${said}; the numbers are in the tables.`);
     byId("explore-strip-caption").textContent = `${said}. ${cases === null ? "" : "A point is a case; "}${means.length ? "a diamond is a group's mean with its interval, hollow for few cases; dashed: all cases." : "this metric has no intervals here."}${absent ? ` ${absent} cases have no finite value and are not drawn.` : ""}`;
   }

@@ -181,6 +181,9 @@ def test_a_comparison_shows_who_rose_and_who_fell(browser, analysis, tmp_path):
         page.evaluate(f"document.querySelector('#explore-change').value = '{change}'")
         page.evaluate("document.querySelector('#explore-change').dispatchEvent(new Event('change'))")
         assert sorted(page.evaluate(CASES)) == expected
+    assert page.evaluate(CHOSEN) == "All cases, those that did not change; 1 of 5 cases."
+    page.click("#cases tbody th button.case")  # the one that improved most
+    assert page.evaluate(CHOSEN).endswith("Case p5, difference in DSC (new − <b>old</b>): +0.300, a=b: y, site: s.")
     assert_quiet(page)
     page.close()
 
