@@ -16,7 +16,8 @@ GROUND = {"case_ids", "environment", "errors", "files", "locks", "outputs", "pat
 """Modules beside the rooms that know none of them."""
 ALLOWED = {
     "masks": set(),
-    "metadata": {"masks"},
+    "pages": set(),
+    "metadata": {"masks", "pages"},
     "subgroups": {"metadata"},
     "synthetic": set(),
     "plans": {"masks", "training"},  # its settings
@@ -27,7 +28,7 @@ ALLOWED = {
     "evaluation.metrics": {"masks"},
     "evaluation.scores": {"metadata", "subgroups", "evaluation.metrics"},
     "evaluation.comparison": {"subgroups", "evaluation.metrics", "evaluation.scores"},
-    "evaluation.reports": {"masks", "evaluation.metrics", "evaluation.scores", "evaluation.comparison"},
+    "evaluation.reports": {"masks", "pages", "evaluation.metrics", "evaluation.scores", "evaluation.comparison"},
     "evaluation": {
         *("masks", "metadata", "subgroups"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),

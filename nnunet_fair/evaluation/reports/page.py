@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from nnunet_fair import __version__
 from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, percent, signed
-from nnunet_fair.evaluation.reports.scripts import charting_library, content_policy, page_script, script_hash
 from nnunet_fair.evaluation.reports.slice_stack import SliceStack
+from nnunet_fair.pages.page import PackedLibrary, Templates, packed_library
 
 FOLDER = Path(__file__).parent
+TEMPLATES = Templates(
+    FOLDER,
+    filters={"number": number, "signed": signed, "p_value": p_value, "percent": percent},
+    names={"interval": interval},
+    scripts=tuple(FOLDER / name for name in ("slices.js", "charts.js", "explore.js")),
+)
 N_COMBINATIONS = 12  # rows of the tables of combinations
 
 
@@ -61,14 +65,7 @@ def render(template: str, context: dict[str, Any]) -> str:
         The page, with its style sheet and scripts inside, and the policy that no other script runs.
     """
     library = charting_library() if context.get("explorer") is not None else None
-    script = page_script()
-    page = {
-        "style": (FOLDER / "report.css").read_text(encoding="utf-8"),
-        "script": script,
-        "library": library,
-        "policy": content_policy([script_hash(script), *([library.hash] if library else [])]),
-    }
-    return render_fragment(template, page | context)
+    return TEMPLATES.page(template, context, library=library)
 
 
 def render_fragment(template: str, context: dict[str, Any]) -> str:
@@ -81,18 +78,12 @@ def render_fragment(template: str, context: dict[str, Any]) -> str:
     Returns:
         HTML.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "number": number,
-        "signed": signed,
-        "p_value": p_value,
-        "percent": percent,
-    }
-    environment.globals |= {"interval": interval, "version": __version__}
-    return environment.get_template(template).render(**context)
+    return TEMPLATES.fragment(template, context)
+
+
+@functools.cache
+def charting_library() -> PackedLibrary:
+    """Plotly's JavaScript, which pip brings with plotly, in two fifths of its size."""
+    from plotly.offline import get_plotlyjs
+
+    return packed_library(get_plotlyjs())

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
-from nnunet_fair import __version__
 from nnunet_fair.files import remove_leftovers, write_csv, write_text
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.audit.audit import Audit
 from nnunet_fair.metadata.audit.group_tables import MISSING
 from nnunet_fair.metadata.group_order import ordered_groups
 from nnunet_fair.outputs import begins_with, is_page, refuse_foreign, refuse_inputs
+from nnunet_fair.pages.page import Templates
 
 MIN_PATIENTS = 5
 _SHOWN = 3
@@ -77,22 +76,17 @@ def audit_table(audit: Audit) -> pd.DataFrame:
 
 def audit_page(audit: Audit) -> str:
     """The page, complete in itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"short": _short, "percent": lambda share: f"{100 * share:.0f} %"}
-    return environment.get_template("audit.html").render(
-        audit=audit,
-        version=__version__,
-        crosstabs=_crosstabs(audit),
-        triples=_triples(audit.triples),
-        matrix=_matrix(audit.association),
-        missing=MISSING,
-        min_patients=MIN_PATIENTS,
+    return TEMPLATES.page(
+        "audit.html",
+        {
+            "title": f"Audit of {audit.dataset}",
+            "audit": audit,
+            "crosstabs": _crosstabs(audit),
+            "triples": _triples(audit.triples),
+            "matrix": _matrix(audit.association),
+            "missing": MISSING,
+            "min_patients": MIN_PATIENTS,
+        },
     )
 
 
@@ -140,3 +134,8 @@ def _matrix(association: pd.DataFrame) -> dict[tuple[str, str], float]:
 def _short(value: float, digits: int = 3) -> str:
     """A number for people; an empty dash where there is none."""
     return "–" if pd.isna(value) else f"{value:,.{digits}f}"
+
+
+TEMPLATES = Templates(
+    Path(__file__).parent, filters={"short": _short, "percent": lambda share: f"{100 * share:.0f} %"}, names={}
+)

@@ -35,6 +35,7 @@ function sortButton(heading, sort) {
 function sortable(table) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
+    if (heading.textContent.trim() === "") return;
     sortButton(heading, (descending) => {
       const body = table.tBodies[0];
       const rows = [...body.rows].map((row) => [row.cells[column] ? cellValue(row.cells[column]) : null, row]);
