@@ -38,6 +38,7 @@ class Metric:
 
 METRICS = (
     Metric("dsc", "DSC"),
+    Metric("ndsc", "nDSC"),
     Metric("norm_hd", "NormHD"),
     Metric("hd95_mm", "HD95 (mm)", 1, None),
     Metric("surface_dsc", "surface DSC"),

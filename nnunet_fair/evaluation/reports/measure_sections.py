@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,8 @@ def measure_sections(analysis: Analysis) -> list[MeasureSection]:
     """
     options = analysis.options
     share = analysis.measures.reference_share
-    by_class = "each class has its own r" if analysis.classes else f"r = {share:.2g}"
+    of_all = f"r = {share:.2g}" if math.isfinite(share) else "r is not known for these cases"
+    by_class = "each class has its own r" if analysis.classes else of_all
     makers: list[tuple[str, str, str, str, Callable[[Analysis], Iterator[ShownTable]]]] = [
         (
             "size-neutral",
