@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnunet_fair.api.analysis import Analysis, evaluate_cases
     from nnunet_fair.api.comparison import Comparison, compare_models
-    from nnunet_fair.api.scoring import score_folder, score_pairs
+    from nnunet_fair.api.scoring import score_folder, score_lesions, score_pairs
     from nnunet_fair.api.subgroups import find_subgroups
     from nnunet_fair.errors import UserError
     from nnunet_fair.training.divergence_weighting import DivergenceWeighting
@@ -33,6 +33,7 @@ __all__ = [
     "evaluate_cases",
     "find_subgroups",
     "score_folder",
+    "score_lesions",
     "score_pairs",
 ]
 
@@ -45,6 +46,7 @@ _HOME = {
     "evaluate_cases": "nnunet_fair.api.analysis",
     "find_subgroups": "nnunet_fair.api.subgroups",
     "score_folder": "nnunet_fair.api.scoring",
+    "score_lesions": "nnunet_fair.api.scoring",
     "score_pairs": "nnunet_fair.api.scoring",
 }
 """The module of each public name, imported when the name is first used: the command line starts in half a second."""

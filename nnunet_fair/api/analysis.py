@@ -16,7 +16,8 @@ from nnunet_fair.api.scoring import SCORING
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.evaluate import cases_with_groups
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
-from nnunet_fair.evaluation.metrics.score_cases import NOT_SCORED, SCORED
+from nnunet_fair.evaluation.metrics.options import MATCHINGS
+from nnunet_fair.evaluation.metrics.score_cases import CLASS, LESION_COLUMNS, NOT_SCORED, SCORED
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report
 from nnunet_fair.evaluation.reports.options import ReportOptions
 from nnunet_fair.evaluation.reports.page import render_fragment
@@ -29,7 +30,6 @@ from nnunet_fair.evaluation.scores.classes import (
     stacked,
     worst_group_of_all_classes,
 )
-from nnunet_fair.evaluation.scores.equity import equity_table
 from nnunet_fair.evaluation.scores.equivalence import equivalence_table
 from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
 from nnunet_fair.evaluation.scores.tails import WORST_SHARE, worst_share_table
@@ -107,15 +107,39 @@ class Analysis:
         """
         return worst_group_of_all_classes(self._analysis.classes) if self.classes else None
 
-    @cached_property
+    @property
     def equity(self) -> pd.DataFrame:
         """Group-fairness measures of the literature, by attribute and combination.
 
-        Of the cases that hold the structure: equity-scaled DSC, surface DSC and NormHD in their published definitions,
-        each by its name, and minimum, maximum, gap, standard deviation and skewness of the group means, with intervals;
-        see ``nnunet_fair.evaluation.scores.equity``.
+        Of the cases that hold the structure: equity-scaled DSC, nDSC, surface DSC and NormHD in their published
+        definitions, each by its name, and minimum, maximum, gap, standard deviation and skewness of the group means,
+        with intervals; see ``nnunet_fair.evaluation.scores.equity``.
         """
-        return equity_table(self._analysis.present)
+        return self._analysis.measures.equity
+
+    @property
+    def size_neutral(self) -> pd.DataFrame:
+        """The gap of the DSC beside gaps without lesion size, by attribute and combination, with intervals.
+
+        ``gap_dsc``, ``gap_ndsc`` and ``gap_equal_size``; see ``nnunet_fair.evaluation.scores.size_neutral``.
+        """
+        return self._analysis.measures.size_neutral
+
+    @property
+    def volume(self) -> pd.DataFrame:
+        """Relative volume error, mean difference and limits of agreement of every subgroup, with intervals.
+
+        No row where the table of cases has no volumes; see ``nnunet_fair.evaluation.scores.volume``.
+        """
+        return self._analysis.measures.volume
+
+    @property
+    def lesions(self) -> pd.DataFrame:
+        """Lesions found, missed and invented, of every subgroup and size, with intervals.
+
+        No row where :func:`evaluate_cases` was given no lesions; see ``nnunet_fair.evaluation.scores.lesion_table``.
+        """
+        return self._analysis.measures.lesions
 
     def equivalence(self, margin: float) -> pd.DataFrame:
         """Every subgroup's DSC against the other cases: the same within a margin, different, or not to be told.
@@ -204,6 +228,7 @@ def evaluate_cases(
     cases: pd.DataFrame,
     metadata: pd.DataFrame,
     *,
+    lesions: pd.DataFrame | None = None,
     variables: Sequence[str] | None = None,
     attributes: Sequence[str] | None = None,
     lambda_: float = CHALLENGE_LAMBDA,
@@ -214,6 +239,8 @@ def evaluate_cases(
     n_resamples: int = N_RESAMPLES,
     confidence: float = CONFIDENCE,
     seed: int = 0,
+    lesion_matching: str = AnalysisOptions.lesion_matching,
+    reference_share: float | None = None,
 ) -> Analysis:
     """Scores, gaps, intervals and subgroups of one model.
 
@@ -222,6 +249,7 @@ def evaluate_cases(
             and what else :func:`score_folder` measures; with a column ``class``, one row a case and class.
         metadata: table of the same cases; every value is a group, NaN where unknown. The challenge's variables may also
             be years of age, free-text menopause and density letters.
+        lesions: what :func:`score_lesions` gives of the same cases; None where lesions are not to be described.
         variables: columns of the metadata that decide the fairness score; None takes the challenge's where there are
             any, else all.
         attributes: further columns for the table of subgroups; None takes all others.
@@ -233,12 +261,15 @@ def evaluate_cases(
         n_resamples: bootstrap replicates.
         confidence: coverage of the intervals, in (0, 1).
         seed: seed of the bootstrap.
+        lesion_matching: which lesions count as found: ``touch``, ``iou`` or ``one-to-one``.
+        reference_share: share of the image that a lesion takes, in (0, 1), for nDSC; None takes the cases' mean.
 
     Returns:
         The analysis.
 
     Raises:
-        UserError: a column is absent, the tables have no case in common, or no case has a score.
+        UserError: a column is absent, the tables have no case in common, no case has a score, or an argument takes
+            another value.
 
     Example:
         >>> import nnunet_fair
@@ -263,6 +294,15 @@ def evaluate_cases(
     table, of_classes, settings = complete_cases(cases, "cases")
     if not table["dsc"].notna().any():
         raise UserError(f"none of the {len(table)} cases in `cases` has a DSC; there is nothing to evaluate")
+    if lesion_matching not in MATCHINGS:
+        raise UserError(f"`lesion_matching` is one of {', '.join(MATCHINGS)}; found {lesion_matching!r}")
+    if reference_share is not None and not 0 < reference_share < 1:
+        raise UserError(f"`reference_share` is a share above 0 and below 1; found {reference_share!r}")
+    if lesions is not None:
+        expected = [*([CLASS] if of_classes else []), *LESION_COLUMNS]
+        absent = [name for name in expected if name not in lesions.columns]
+        if absent:
+            raise UserError(f"`lesions` has no column {absent[0]!r}; score_lesions gives such a table")
     groups = case_groups(
         indexed_by_case(metadata, "metadata"),
         table.index,
@@ -281,9 +321,12 @@ def evaluate_cases(
             confidence=confidence,
             seed=seed,
         ),
+        lesion_matching=lesion_matching,
+        reference_share=reference_share,
     )
     policy = EmptyMaskPolicy(settings["empty_masks"]) if settings else None
-    return Analysis(analyse_classes(table, of_classes, groups, options, policy=policy), settings)
+    found = analyse_classes(table, of_classes, groups, options, policy=policy, lesions=lesions)
+    return Analysis(found, settings)
 
 
 def complete_cases(cases: pd.DataFrame, what: str) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict[str, Any]]:

@@ -15,10 +15,10 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
 from nnunet_fair.evaluation.metrics.options import SURFACE_TOLERANCE_MM, ScoringOptions
 from nnunet_fair.evaluation.metrics.score_arrays import score_arrays
-from nnunet_fair.evaluation.metrics.score_cases import CASE_COLUMNS, CLASS, SCORED, score_cases
+from nnunet_fair.evaluation.metrics.score_cases import CASE_COLUMNS, CLASS, SCORED, score_cases, score_cases_and_lesions
 from nnunet_fair.masks.endings import list_masks
 from nnunet_fair.masks.label_classes import declared_classes, find_dataset_json, read_label_classes
-from nnunet_fair.masks.pairing import pair_cases
+from nnunet_fair.masks.pairing import Pairing, pair_cases
 
 SCORING = "nnunet_fair.scoring"
 """The key of ``DataFrame.attrs`` under which a table of cases keeps how it was scored."""
@@ -62,13 +62,45 @@ def score_folder(
     Raises:
         UserError: a folder is absent or holds no masks, or no prediction has the name of a reference.
     """
-    folders = Path(references), Path(predictions)
-    if dataset_json is None and labels is None:
-        dataset_json = find_dataset_json([folders[1], folders[0].parent])
-    options = _options(labels, dataset_json, empty, tolerance_mm, resample)
-    found = [list_masks(folder) for folder in folders]
-    pairing = pair_cases(*found, missing=missing, where=f" in {folders[0]} and {folders[1]}")
+    pairing, options = _folder_options(
+        references, predictions, labels, dataset_json, missing, resample, empty=empty, tolerance_mm=tolerance_mm
+    )
     return _told(score_cases(pairing.pairs, options, n_processes=n_processes, progress=progress), options)
+
+
+def score_lesions(
+    references: str | PathLike[str],
+    predictions: str | PathLike[str],
+    *,
+    labels: Sequence[int] | None = None,
+    dataset_json: str | PathLike[str] | Mapping[str, Any] | None = None,
+    missing: str = "empty",
+    resample: bool = False,
+    n_processes: int = 1,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """The lesions of a folder of references and of the predictions of the same names.
+
+    Args:
+        references: see :func:`score_folder`.
+        predictions: see there.
+        labels: see there.
+        dataset_json: see there.
+        missing: see there.
+        resample: see there.
+        n_processes: number of processes.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Table with one row a lesion: ``case_id`` (and ``class``, where there are several), ``kind`` (``reference`` or
+        ``prediction``), ``lesion`` (from 1, the largest first), ``volume_mm3``, ``diameter_mm``, ``touches``,
+        ``best_iou``, ``matched_iou`` and ``dsc``. A case that cannot be scored has no rows.
+
+    Raises:
+        UserError: see there.
+    """
+    pairing, options = _folder_options(references, predictions, labels, dataset_json, missing, resample)
+    return score_cases_and_lesions(pairing.pairs, options, n_processes=n_processes, progress=progress).lesions
 
 
 def score_pairs(
@@ -126,6 +158,26 @@ def score_pairs(
         columns.insert(1, CLASS)
     cases = pd.DataFrame(rows, columns=columns).set_index("case_id")
     return _told(cases.astype({"problem": object}), options)
+
+
+def _folder_options(
+    references: str | PathLike[str],
+    predictions: str | PathLike[str],
+    labels: Sequence[int] | None,
+    dataset_json: str | PathLike[str] | Mapping[str, Any] | None,
+    missing: str,
+    resample: bool,
+    *,
+    empty: str = ScoringOptions.empty.value,
+    tolerance_mm: float = SURFACE_TOLERANCE_MM,
+) -> tuple[Pairing, ScoringOptions]:
+    """The cases of two folders and the scoring options the arguments name."""
+    folders = Path(references), Path(predictions)
+    if dataset_json is None and labels is None:
+        dataset_json = find_dataset_json([folders[1], folders[0].parent])
+    options = _options(labels, dataset_json, empty, tolerance_mm, resample)
+    found = [list_masks(folder) for folder in folders]
+    return pair_cases(*found, missing=missing, where=f" in {folders[0]} and {folders[1]}"), options
 
 
 def _options(

@@ -68,6 +68,35 @@ def test_pairs_that_cannot_be_scored_are_refused(pair, options, sentence):
         nnunet_fair.score_pairs({"c": pair}, spacing=(1, 1, 1), **options)
 
 
+def test_lesions_of_a_folder_are_described_by_group(tmp_path):
+    for i in range(4):
+        reference = np.zeros((4, 12, 12), np.uint8)
+        reference[1:3, 1:4, 1:4] = 1
+        reference[1:3, 8:10, 8:10] = 1
+        prediction = reference.copy()
+        prediction[:, 6:] = 0
+        prediction[0, 11, i] = i > 1
+        for array, folder in ((reference, "r"), (prediction, "p")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / folder / f"c{i}.nii.gz"))
+    cases = nnunet_fair.score_folder(tmp_path / "r", tmp_path / "p")
+    lesions = nnunet_fair.score_lesions(tmp_path / "r", tmp_path / "p")
+    assert lesions.groupby("kind").size().to_dict() == {"prediction": 6, "reference": 8}
+    metadata = pd.DataFrame({"sex": ["f", "m"] * 2}, index=cases.index)
+    found = nnunet_fair.evaluate_cases(cases, metadata, lesions=lesions, lesion_matching="one-to-one", **FAST)
+    whole = found.lesions.iloc[0]
+    assert whole[["size", "n_lesions", "n_found", "n_false"]].tolist() == ["all", 8, 4, 2]
+    assert found.volume.iloc[0]["relative_error"] < 0 and "ndsc" in found.cases
+    assert nnunet_fair.evaluate_cases(cases, metadata, **FAST).lesions.empty
+    for wrong, sentence in (
+        ({"lesion_matching": "nearest"}, "`lesion_matching` is one of touch, iou, one-to-one"),
+        ({"reference_share": 2}, "`reference_share` is a share above 0 and below 1"),
+        ({"lesions": cases}, "`lesions` has no column 'case_id'"),
+    ):
+        with pytest.raises(nnunet_fair.UserError, match=sentence):
+            nnunet_fair.evaluate_cases(cases, metadata, **wrong, **FAST)
+
+
 def test_an_analysis_in_a_notebook_on_a_page_and_as_data(tmp_path):
     analysis = nnunet_fair.evaluate_cases(CASES, METADATA, variables=["sex"], min_group=5, **FAST)
     male, female = (CASES["dsc"][METADATA["sex"] == sex].mean() for sex in "mf")

@@ -72,6 +72,33 @@ def test_equal_to_fairmedfm():
             assert found[ours] == pytest.approx(function(dsc, sensitive_features=site), abs=1e-12), ours
 
 
+def test_equal_to_everything_fairmedfm_says_of_masks():
+    """Its whole summary for segmentation: two attributes, their combination, missing values, every column."""
+    fairmedfm = pytest.importorskip("fairmedfm", reason="fairmedfm is not installed: its cross-check is skipped")
+    rng = np.random.default_rng(5)
+    groups = pd.DataFrame({"site": rng.choice(["a", "b", "c"], 90), "sex": rng.choice(["f", "m"], 90)}, dtype=object)
+    groups.loc[:8, "site"] = None
+    dsc = rng.beta(6, 2, 90)
+    theirs = fairmedfm.evaluate_segmentation(groups, dice=dsc, intersectional=True)
+    ours = equity_table(cohort(dsc.tolist(), groups.to_dict("list")))
+    names = {"site": "site", "sex": "sex", "site × sex": theirs.summary.index[-1]}
+    same = {
+        "mean": "mean_dice",
+        "minimum": "min_dice",
+        "maximum": "max_dice",
+        "gap": "delta_dice",
+        "skewness": "skewness_dice",
+        "std_population": "std_dice",
+        "es_std_population": "es_dice",
+    }
+    assert set(same.values()) | {"n", "n_groups"} == set(theirs.summary.columns)
+    for mine, other in names.items():
+        row, found = theirs.summary.loc[other], values(ours, mine)
+        assert {m: row[o] for m, o in same.items()} == pytest.approx({m: found[m] for m in same}, abs=1e-12)
+        chosen = ours[ours["attributes"] == mine].iloc[0]
+        assert (chosen["n_cases"], chosen["n_groups"]) == (row["n"], row["n_groups"])
+
+
 def test_small_groups_take_no_part_and_are_not_in_the_mean():
     table = equity_table(cohort([*DSC, 0.0], {"site": [*SITE, "tiny"]}, min_group=2))
     assert values(table)["mean"] == pytest.approx(0.65)
