@@ -60,7 +60,9 @@ def hostile(tmp_path, monkeypatch):
         table["".join(IN_TABLES[3 * k : 3 * k + 3])] = [IN_TABLES[3 * k + i % 3] for i in range(18)]
     table.to_csv(raw / "fair_cases.csv", index=False)
     table["two\nlines"] = ["a\nb", "c\r\nd"] * 9
-    table.to_json(root / "table.json", orient="records")
+    table.assign(pcr=[0, 1] * 9).to_json(root / "table.json", orient="records")
+    predicted = pd.DataFrame({"case_id": names, "probability": np.linspace(0.2, 0.8, 18)})
+    predicted.to_json(root / "predicted.json", orient="records")
     return root, raw, table
 
 
@@ -136,6 +138,20 @@ def test_a_text_in_markdown_is_text():
         left = re.sub(r"\\[\\`*\[\]|#]|&(amp|lt|gt|#36|#126);", "", plain)  # what stands there escaped
         assert not set(left) & set("<>&[]`*|$~#\\"), plain
     assert plain_markdown("age 41-50, Site_A") == "age 41-50, Site_A"
+
+
+@pytest.mark.slow
+def test_pages_of_task_2_do_so_too(hostile, browser):
+    root, _, table = hostile
+    attributes = list(table.columns[1:])
+    files = ["-m", str(root / "table.json"), "--variables", *attributes[:2], "--attributes", *attributes[2:]]
+    files += ["--task", "pcr", "--resamples", "40", "--min-group", "1", "--title", IN_TABLES[1]]
+    predicted = str(root / "predicted.json")
+    assert main(["evaluate", *files, "-pred", predicted, "-o", str(root / "g")]) == 0
+    names = ["--name-a", IN_TABLES[0], "--name-b", IN_TABLES[1]]
+    assert main(["compare", *files, "-a", predicted, "-b", predicted, "-o", str(root / "h"), *names]) == 0
+    check(browser.load(root / "g" / "report.html"), *attributes, *IN_TABLES)
+    check(browser.load(root / "h" / "report.html"), *attributes, *IN_TABLES)
 
 
 @pytest.mark.slow
