@@ -123,14 +123,20 @@ def _compared(
 
 def _warnings(sides: list[PcrCases], groups: CaseGroups, options: CompareOptions) -> tuple[str, ...]:
     """What a reader must know before the numbers, each side's with its name."""
-    found = []
-    for side, name in zip(sides, (options.name_a, options.name_b), strict=True):
+    found: list[list[str]] = []
+    for side in sides:
         counted, number = options.missing == "empty", few if options.anonymise else str
-        own = pcr_warnings(side, replace(groups, notes=()), (), counted=counted, number=number)
-        found += [f"{name}: {sentence}" for sentence in own]
+        found.append(list(pcr_warnings(side, replace(groups, notes=()), (), counted=counted, number=number)))
         if side.decision.nunique() < 2:
-            found.append(f"{name}: every decision is the same, which the challenge refuses.")
-    return (*dict.fromkeys(found), *groups.notes)
+            found[-1].append("every decision is the same, which the challenge refuses.")
+    shared = [sentence for sentence in found[0] if sentence in found[1]]
+    own = [
+        f"{name}: {sentence}"
+        for name, sentences in zip((options.name_a, options.name_b), found, strict=True)
+        for sentence in sentences
+        if sentence not in shared
+    ]
+    return (*shared, *own, *groups.notes)
 
 
 def _write(

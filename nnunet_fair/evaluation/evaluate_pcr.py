@@ -24,7 +24,7 @@ from nnunet_fair.evaluation.pcr_cases import THRESHOLD, PcrCases, read_pcr_cases
 from nnunet_fair.evaluation.reports.pcr_report import pcr_report
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
-from nnunet_fair.evaluation.scores.pcr_analysis import PcrAnalysis, analyse_pcr, pcr_document
+from nnunet_fair.evaluation.scores.pcr_analysis import PcrAnalysis, analyse_pcr, pcr_document, small_extremes
 from nnunet_fair.evaluation.table_options import TableOptions
 from nnunet_fair.files import write_csv, write_json, write_text
 from nnunet_fair.subgroups.disclosure import MIN_CASES
@@ -91,6 +91,8 @@ def evaluate_pcr(
             analysed = replace(analysed, groups=analysed.groups.round(DIGITS))
         counted, number = missing == "empty", few if anonymise else str
         warnings = pcr_warnings(cases, groups, analysed.score.uncomputable, counted=counted, number=number)
+        if hanging := small_extremes(analysed):
+            warnings = (*warnings, hanging)
         _write(analysed, cases, warnings, output, title=title, anonymise=anonymise)
         return PcrEvaluation(analysed, warnings, cases.missing, len(cases.unknown))
 

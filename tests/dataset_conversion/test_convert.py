@@ -443,4 +443,3 @@ def test_what_others_added_to_a_dataset_is_not_replaced_with_it(convert, raw):
             convert(overwrite=True)
         assert (raw / mine).read_text() == "mine"
         (raw / mine).unlink()
-    convert(overwrite=True)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,9 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from nnunet_fair.cli import main
+from nnunet_fair.evaluation.reports.pcr_figures import calibration_figure, net_benefit_figure
+from nnunet_fair.evaluation.scores.pcr_calibration import calibration_curve
+from nnunet_fair.evaluation.scores.pcr_decision import decision_curve
 from nnunet_fair.evaluation.scores.pcr_discrimination import paired_auc
 from nnunet_fair.sharing.secrets import ways_to_write_date
 from nnunet_fair.subgroups.disclosure import MIN_CASES, singles_out
@@ -33,9 +37,19 @@ def tables(tmp_path):
     )
     value = np.clip(0.35 + 0.2 * truth + rng.normal(0, 0.2, N), 0.01, 0.99)
     predicted = pd.DataFrame({"case_id": patients["patient_id"], "probability": value})
+    patients.attrs["folder"] = str(tmp_path)
     patients.to_csv(tmp_path / "patients.csv", index=False)
     predicted.to_csv(tmp_path / "predicted.csv", index=False)
     return tmp_path, patients, predicted
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """Leave the figures out of the pages: drawing them is most of a small evaluation's time."""
+    reports = "nnunet_fair.evaluation.reports"
+    for place in (f"{reports}.pcr_report.calibration_figure", f"{reports}.pcr_report.net_benefit_figure"):
+        monkeypatch.setattr(place, lambda curves: b"<svg/>")
+    monkeypatch.setattr(f"{reports}.pcr_comparison_report.net_benefit_figure", lambda curves: b"<svg/>")
 
 
 def run(folder, *options, variables=("ward", "size"), resamples="60"):
@@ -144,6 +158,34 @@ def test_the_page_and_the_tables_tell_what_the_numbers_are(tables, capsys):
     assert not (out / "reliability.csv").exists() and not (out / "net_benefit.csv").exists()  # none of an earlier run
 
 
+def test_a_disparity_that_hangs_on_few_patients_is_said(tables):
+    folder, patients, _ = tables
+    assert run(folder) == 0
+    warnings = json.loads((folder / "out" / "scores.json").read_text())["warnings"]
+    # all of ward's rates are of ten cases and more; the three tiny ones decide a rate of size
+    assert [w for w in warnings if "hangs" in w] == [
+        "The official disparity hangs on rates of groups with fewer than 10 cases with, or without, pCR: size "
+        f"({hanging_groups(patients)})."
+    ]
+    assert run(folder, variables=("ward",)) == 0
+    assert "hangs" not in (folder / "out" / "scores.json").read_text()
+
+
+def hanging_groups(patients):
+    """Groups of size with an extreme rate of fewer than ten patients, from plain loops over the decisions."""
+    cases = pd.read_csv(Path(patients.attrs["folder"]) / "out" / "cases.csv")
+    names = []
+    for outcome in (1, 0):
+        rates, counts = {}, {}
+        for group in ("large", "small", "tiny"):
+            inside = (patients["size"] == group).to_numpy() & (cases["pcr"] == outcome).to_numpy()
+            counts[group] = int(inside.sum())
+            rates[group] = cases["prediction"][inside].mean() if counts[group] else 0.0
+        extremes = {max(rates, key=rates.get), min(rates, key=rates.get)}
+        names += [group for group in rates if group in extremes and counts[group] < 10]
+    return ", ".join(dict.fromkeys(names))
+
+
 def compare(folder, *options):
     files = ["-a", f"{folder}/a.csv", "-b", f"{folder}/predicted.csv", "-m", f"{folder}/patients.csv"]
     names = ["--name-a", "subtype", "--name-b", "with the image", "--variables", "ward", "size"]
@@ -157,6 +199,18 @@ def two_models(tables):
     noise = np.random.default_rng(5).uniform(0.1, 0.9, N)
     predicted.assign(probability=noise).to_csv(folder / "a.csv", index=False)
     return folder, patients, predicted, noise
+
+
+def test_the_figures_are_drawn(tables, capsys):
+    _, patients, predicted = tables
+    truth, value = patients["pcr"].to_numpy(dtype=bool), predicted["probability"].to_numpy()
+    curve = decision_curve(truth, value)
+    for figure in (
+        calibration_figure(calibration_curve(truth, value, confidence=0.95)),
+        net_benefit_figure({"$a_1$": curve, "b": curve}),
+    ):
+        assert figure.startswith(b"<?xml") and len(figure) > 5000
+    assert capsys.readouterr().err == ""
 
 
 def test_the_increment_over_another_model(two_models, capsys):

@@ -96,6 +96,31 @@ def analyse_pcr(
     )
 
 
+def small_extremes(analysis: PcrAnalysis) -> str:
+    """A sentence on the variables whose official disparity rests on a rate of few patients; empty where none does.
+
+    Args:
+        analysis: the scores.
+    """
+    least, hanging = analysis.options.subgroups.min_group, []
+    for variable in analysis.score.disparity_by_variable:
+        rows = analysis.groups[analysis.groups["variable"] == variable]
+        names: list[str] = []
+        for rate, n in (("tpr", rows["n_pcr"]), ("fpr", rows["n"] - rows["n_pcr"])):
+            values = rows[rate].fillna(0.0)
+            if values.max() > values.min():
+                extremes = {values.idxmax(), values.idxmin()}
+                names += [str(rows.loc[row, "group"]) for row in sorted(extremes) if n[row] < least]
+        if names:
+            hanging.append(f"{variable} ({', '.join(dict.fromkeys(names))})")
+    if not hanging:
+        return ""
+    return (
+        f"The official disparity hangs on rates of groups with fewer than {least} cases with, or without, pCR: "
+        f"{'; '.join(hanging)}."
+    )
+
+
 def pcr_document(analysis: PcrAnalysis, **more: Any) -> dict[str, Any]:
     """The content of ``scores.json``; a value that cannot be estimated is null.
 
