@@ -62,6 +62,16 @@ function filterable(table) {
   (table.closest(".scroll") || table).before(label);
 }
 
+/** Lets a keyboard scroll what is wider than the page. */
+function scrollByKeyboard(box) {
+  if (box.scrollWidth <= box.clientWidth || box.hasAttribute("tabindex")) return;
+  const caption = box.querySelector("caption");
+  box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", caption === null ? "Table" : caption.textContent.trim());
+}
+
+for (const box of document.querySelectorAll(".scroll")) scrollByKeyboard(box);
 for (const table of document.querySelectorAll("table")) {
   if (table.tHead === null || table.tHead.rows.length !== 1 || table.tBodies.length !== 1) continue;
   if (table.tBodies[0].rows.length > 1) sortable(table);

@@ -328,6 +328,16 @@ def test_parts_of_other_options_or_divisions_are_refused(numbers_only, cohort, c
     assert "different divisions" in capsys.readouterr().err
 
 
+def _assert_no_case_to_explore(page: str) -> None:
+    """What the page's script reads holds groups only, and no slices of a case."""
+    (data,) = re.findall(r'<script type="application/json" id="explore-data">(.*?)</script>', page, flags=re.DOTALL)
+    explored = json.loads(data)
+    assert explored["cases"] is None and explored["scatter"] is None
+    assert explored["classes"] and not any(entry["values"] for entry in explored["classes"])
+    assert all(row["n"] >= 5 for entry in explored["classes"] for row in entry["groups"])
+    assert 'class="slices"' not in page and "<figure data-case" in page  # the picture under its neutral name is there
+
+
 def test_anonymised_outputs_hold_no_case_id(cohort, capsys):
     (cohort / "pred" / "CASE_001.nii.gz").write_bytes(b"broken")
     (cohort / "pred" / "CASE_002.nii.gz").unlink()
@@ -336,6 +346,7 @@ def test_anonymised_outputs_hold_no_case_id(cohort, capsys):
     for path in (cohort / "out").iterdir():
         assert "CASE_" not in path.read_text().replace("CASE_0000", ""), path.name
     assert "CASE_" not in capsys.readouterr().out
+    _assert_no_case_to_explore((cohort / "out" / "report.html").read_text())
     assert "case-0001" in (cohort / "out" / "cases.csv").read_text()
     assert _scores(cohort)["extra_predictions"] == 1
 
@@ -423,6 +434,7 @@ def test_compare_can_be_anonymised(cohort):
     assert main(["compare", *files, "-a", f"{cohort}/pred", "-b", f"{cohort}/labels", "--anonymise"]) == 0
     for path in (cohort / "c").iterdir():
         assert "CASE_" not in path.read_text(), path.name
+    _assert_no_case_to_explore((cohort / "c" / "report.html").read_text())
 
 
 def test_compare_is_done_only_when_every_case_was_compared(cohort, capsys, monkeypatch):
