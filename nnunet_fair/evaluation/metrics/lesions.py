@@ -67,19 +67,15 @@ def case_lesions(reference: np.ndarray, prediction: np.ndarray, spacing: tuple[f
         The lesions of the reference, the largest first, then those of the prediction.
     """
     masks = _components(reference), _components(prediction)
-    n_voxels = [np.bincount(labels.ravel())[1:] for labels in masks]
-    both = reference & prediction
-    # Only lesions that touch one of the other mask have a row or a column: predictions may be of thousands of specks.
-    touching, positions = zip(*(np.unique(labels[both], return_inverse=True) for labels in masks), strict=True)
-    shared = np.zeros([len(labels) for labels in touching], dtype=int)
-    np.add.at(shared, positions, 1)
-    sizes = [n[labels.astype(int) - 1] for n, labels in zip(n_voxels, touching, strict=True)]
+    n_voxels = [_sizes(mask, labels) for mask, labels in zip((reference, prediction), masks, strict=True)]
+    touching, shared = _overlaps(masks[0], masks[1], reference & prediction, len(n_voxels[1]))
+    sizes = [n[of_mask] for n, of_mask in zip(n_voxels, touching, strict=True)]
     iou = shared / (sizes[0][:, None] + sizes[1] - shared)
     matched = np.where(_one_to_one(iou), iou, np.nan)
     dsc = 2 * shared.sum(axis=1) / (sizes[0] + (shared > 0) @ sizes[1])
     lesions: list[Lesion] = []
     for axis, kind in ((1, REFERENCE), (0, PREDICTION)):
-        of_lesion = {int(label) - 1: row for row, label in enumerate(touching[1 - axis])}
+        of_lesion = {int(position): row for row, position in enumerate(touching[1 - axis])}
         best, pair = iou.max(axis=axis, initial=0.0), np.fmax.reduce(matched, axis=axis, initial=np.nan)
         for number, position in enumerate(np.argsort(-n_voxels[1 - axis], kind="stable"), start=1):
             volume = float(n_voxels[1 - axis][position] * math.prod(spacing))
@@ -106,6 +102,36 @@ def _components(mask: np.ndarray) -> np.ndarray:
     # A rim of background: cc3d 4.1.1 fails on arrays that are one voxel wide along all axes but one.
     labels = cc3d.connected_components(np.pad(mask, 1), connectivity=connectivity)
     return labels[tuple(slice(1, -1) for _ in mask.shape)]
+
+
+def _sizes(mask: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Voxels of each lesion of a mask, int array of shape (n_lesions,)."""
+    n_lesions = int(labels.max(initial=0))
+    if n_lesions < 2:
+        return np.full(n_lesions, np.count_nonzero(mask))
+    return np.bincount(labels[mask], minlength=n_lesions + 1)[1:]
+
+
+def _overlaps(
+    first: np.ndarray, second: np.ndarray, both: np.ndarray, n_second: int
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """The lesions of either mask that touch one of the other, from 0, and the voxels that each two of them share.
+
+    Others have no row and no column: predictions may be of thousands of specks.
+    """
+    pairs = (first[both].astype(np.int64) - 1) * max(n_second, 1) + (second[both].astype(np.int64) - 1)
+    largest = int(pairs.max(initial=0))
+    if largest < len(pairs):  # counting is faster than sorting
+        counts = np.bincount(pairs)
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+    else:
+        found, counts = np.unique(pairs, return_counts=True)
+    rows, columns = np.divmod(found, max(n_second, 1))
+    touching = np.unique(rows), np.unique(columns)
+    shared = np.zeros((len(touching[0]), len(touching[1])), dtype=int)
+    shared[np.searchsorted(touching[0], rows), np.searchsorted(touching[1], columns)] = counts
+    return touching, shared
 
 
 def _one_to_one(iou: np.ndarray) -> np.ndarray:
