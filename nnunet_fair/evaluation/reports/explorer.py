@@ -13,6 +13,7 @@ from nnunet_fair.evaluation.comparison.paired_differences import Comparison
 from nnunet_fair.evaluation.reports.options import CompareOptions
 from nnunet_fair.evaluation.scores.analysis import Analysis
 
+MANY_CLASSES = 20
 SIGNIFICANT = 5  # digits of a case's value
 NOTE = "The page holds the IDs and groups of the cases: share it as you would share cases.csv."
 
@@ -56,7 +57,7 @@ def evaluation_explorer(analysis: Analysis, *, with_cases: bool) -> dict[str, An
         with_cases: whether the cases are in it, with their IDs and groups; else only the rows of the group tables.
 
     Returns:
-        Plain data for the page's script; None where there is no group.
+        Plain data for the page's script, the DSC alone where there are many classes; None where there is no group.
     """
     analyses = {"mean of the classes": analysis, **analysis.classes} if analysis.classes else {"": analysis}
     ids = list(dict.fromkeys(case for found in analyses.values() for case in found.present.cases.index))
@@ -66,6 +67,8 @@ def evaluation_explorer(analysis: Analysis, *, with_cases: bool) -> dict[str, An
     means = {"dsc": "mean_dsc", "norm_hd": "mean_norm_hd"}
     measured = set.intersection(*(set(found.present.cases.columns) for found in analyses.values()))
     metrics = tuple(m for m in METRICS if m.key in measured and (with_cases or m.key in means))
+    if len(analyses) > MANY_CLASSES:
+        metrics = metrics[:1]  # every metric of every class of every case would make the page slow to open
     classes = []
     for name, found in analyses.items():
         cases = found.present.cases.reindex(ids)

@@ -14,6 +14,13 @@ from nnunet_fair.evaluation.reports.explorer import evaluation_explorer
 HOSTILE = "</script><script>alert(1)</script>"
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Drawing them is most of a small page's time."""
+    nothing = {"groups": [], "heatmaps": [], "size": [], "lambda": []}
+    monkeypatch.setattr("nnunet_fair.evaluation.reports.evaluation_report.evaluation_figures", lambda analysis: nothing)
+
+
 def test_cases_groups_and_means(analysis):
     data = evaluation_explorer(analysis, with_cases=True)
     # p4's reference is empty: it is in no mean of a group, and not here
@@ -30,7 +37,7 @@ def test_cases_groups_and_means(analysis):
     assert only["all"]["n"] == 5
 
 
-def test_where_no_patient_is_named_there_are_groups_only(analysis):
+def test_where_no_patient_is_named_there_are_groups_only(no_figures, analysis):
     data = evaluation_explorer(analysis, with_cases=False)
     assert data["cases"] is None and data["scatter"] is None
     assert [entry["values"] for entry in data["classes"]] == [{}]
@@ -40,7 +47,7 @@ def test_where_no_patient_is_named_there_are_groups_only(analysis):
     assert "p\\u003c1" in evaluation_report(analysis, title="t", settings={})
 
 
-def test_data_in_a_script_cannot_end_it(analysis):
+def test_data_in_a_script_cannot_end_it(no_figures, analysis):
     page = evaluation_report(analysis, title="t\u2028", settings={})
     assert "<script>alert" not in page
     (data,) = re.findall(r'<script type="application/json" id="explore-data">(.*?)</script>', page, flags=re.DOTALL)
@@ -51,3 +58,12 @@ def test_data_in_a_script_cannot_end_it(analysis):
 def test_without_a_group_there_is_nothing_to_explore(analysis):
     alone = dataclasses.replace(analysis, subgroups=analysis.subgroups[:1])
     assert evaluation_explorer(alone, with_cases=True) is None
+
+
+def test_of_many_classes_there_is_the_dsc_alone(analysis):
+    many = dataclasses.replace(analysis, classes={f"class {i}": analysis for i in range(20)})
+    data = evaluation_explorer(many, with_cases=True)
+    assert [metric["key"] for metric in data["metrics"]] == ["dsc"] and len(data["classes"]) == 21
+    assert {frozenset(entry["values"]) for entry in data["classes"]} == {frozenset({"dsc", "volume"})}
+    few = dataclasses.replace(analysis, classes={f"class {i}": analysis for i in range(19)})
+    assert len(evaluation_explorer(few, with_cases=True)["metrics"]) > 1
