@@ -16,14 +16,13 @@ from tqdm import tqdm
 from nnunet_fair import __version__
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv, write_json
-from nnunet_fair.locks import folder_lock
 from nnunet_fair.masks.boxes import bounding_box
 from nnunet_fair.masks.grid import SAME_GRID, Grid, displacement, size_text
 from nnunet_fair.masks.paired_masks import foreground
 from nnunet_fair.masks.reading import CaseProblemError, read_mask, read_picture
 from nnunet_fair.pcr.cohort_images import LesionFiles
 from nnunet_fair.pcr.kinetics import KINETIC_FEATURES, chosen_phases, kinetic_features
-from nnunet_fair.pcr.output_files import check_table
+from nnunet_fair.pcr.output_files import check_table, table_lock
 from nnunet_fair.pcr.shape import SHAPE_FEATURES, shape_features
 from nnunet_fair.processes import worker_pool
 
@@ -75,8 +74,7 @@ def write_features(
     """
     output = Path(output)
     check_table(output, overwrite=overwrite, beginning=f"case_id,{MASKS},{EMPTY}", keys=("masks", "n_empty_masks"))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with folder_lock(output):
+    with table_lock(output):
         found = measure_cases(cases, masks=masks, labels=labels, n_processes=n_processes)
         write_csv(found.rows, output)
         record = {

@@ -1,12 +1,15 @@
-"""What the commands of this room may write over: their own tables and folders, where that is asked for."""
+"""What the commands of this room may write over, and one run at a time: their own tables and folders."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.files import remove_leftovers
+from nnunet_fair.locks import folder_lock
 from nnunet_fair.outputs import begins_with, is_record, refuse_foreign, refuse_inputs
 
 
@@ -40,6 +43,20 @@ def check_table(
     refuse_foreign(record, is_record(record, keys), remedy=f"move it away or {remedy}")
     if output.exists() and not overwrite:
         raise UserError(f"{output} exists; `overwrite` replaces it")
+
+
+@contextmanager
+def table_lock(output: Path) -> Iterator[None]:
+    """Keep other runs away from a table and its record while the block runs; leftovers of killed runs go first.
+
+    Args:
+        output: the table.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with folder_lock(output):
+        for path in (output, output.with_suffix(".json")):
+            remove_leftovers(output.parent, path.name)
+        yield
 
 
 def check_folder(

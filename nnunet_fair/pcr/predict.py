@@ -13,13 +13,12 @@ from nnunet_fair import __version__
 from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv, write_json
-from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.pcr.clinical_columns import clinical_values
 from nnunet_fair.pcr.deep_features import fold_table
 from nnunet_fair.pcr.feature_tables import Features, read_features
 from nnunet_fair.pcr.lesion_features import EXPERTS
-from nnunet_fair.pcr.output_files import check_table
+from nnunet_fair.pcr.output_files import check_table, table_lock
 from nnunet_fair.pcr.response_model import ResponseModel, read_model
 from nnunet_fair.pcr.train import MODEL
 from nnunet_fair.settings_record import nearest_hint
@@ -73,8 +72,7 @@ def write_predictions(
     path = Path(model) / MODEL if Path(model).is_dir() else Path(model)
     response = read_model(path)
     result = predict_response(response, features=features, deep=deep, table=table, reading=reading)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with folder_lock(output):
+    with table_lock(output):
         write_csv(result.rows, output)
         record = {
             "nnunet_fair": __version__,
