@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_fair.evaluation.scores.pcr_discrimination import auc, auc_interval
 from nnunet_fair.subgroups.bootstrap import bootstrap_intervals
+from nnunet_fair.subgroups.options import CONFIDENCE
 
 CHANCE = 0.5
 
@@ -44,7 +46,7 @@ class Auc:
         return asdict(self)
 
 
-def weighted_auc(weights: np.ndarray, truth: np.ndarray, scores: np.ndarray, strata: np.ndarray) -> np.ndarray:
+def within_auc(weights: np.ndarray, truth: np.ndarray, scores: np.ndarray, strata: np.ndarray) -> np.ndarray:
     """The share of pairs, one with and one without pCR, of which the one with pCR has the higher score.
 
     Only cases of one stratum are paired (a tie counts half), so that what tells strata apart counts nothing; with one
@@ -73,16 +75,27 @@ def weighted_auc(weights: np.ndarray, truth: np.ndarray, scores: np.ndarray, str
         return np.where(pairs > 0, concordant / pairs, np.nan)
 
 
-def auc_with_interval(truth: np.ndarray, scores: np.ndarray, strata: np.ndarray | None = None) -> Auc:
-    """The area with its bootstrap interval (95 %).
+def auc_with_interval(truth: np.ndarray, scores: np.ndarray) -> Auc:
+    """The area over all cases, with the interval it has in ``evaluate`` (95 %).
 
     Args:
         truth: bool array of shape (n_cases,).
         scores: float array of shape (n_cases,).
-        strata: see :func:`weighted_auc`; None pairs all cases.
     """
-    groups = np.zeros(len(truth), dtype=int) if strata is None else strata
-    found = bootstrap_intervals(lambda weights: weighted_auc(weights, truth, scores, groups)[:, None], len(truth))
+    area, n_with = auc(truth, scores), int(truth.sum())
+    low, high = auc_interval(area, n_with, len(truth) - n_with, confidence=CONFIDENCE)
+    return Auc(area, low, high, len(truth))
+
+
+def within_auc_with_interval(truth: np.ndarray, scores: np.ndarray, strata: np.ndarray) -> Auc:
+    """The area within strata (:func:`within_auc`) with its bootstrap interval (95 %).
+
+    Args:
+        truth: bool array of shape (n_cases,).
+        scores: float array of shape (n_cases,).
+        strata: array of shape (n_cases,).
+    """
+    found = bootstrap_intervals(lambda weights: within_auc(weights, truth, scores, strata)[:, None], len(truth))
     low, high = found.ends()[0]
     return Auc(float(found.estimate[0]), float(low), float(high), len(truth))
 

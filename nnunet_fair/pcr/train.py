@@ -16,7 +16,7 @@ from nnunet_fair import __version__
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import plain, replace_folder, staging_folder, write_csv, write_json
 from nnunet_fair.locks import folder_lock
-from nnunet_fair.pcr.discrimination import Auc, auc_with_interval, centre_sentence
+from nnunet_fair.pcr.discrimination import Auc, auc_with_interval, centre_sentence, within_auc_with_interval
 from nnunet_fair.pcr.fitting import FittedResponse, FittingOptions, fit_response
 from nnunet_fair.pcr.held_out import BY_BALANCED_ACCURACY, HeldOut, hold_out
 from nnunet_fair.pcr.output_files import check_folder
@@ -127,8 +127,10 @@ def _auc(held_out: HeldOut, strata: pd.Series | None = None, chosen: object = No
         taken = (rows["centre"] == chosen).to_numpy()
     elif strata is not None:
         taken = strata.notna().to_numpy()
-    groups = None if strata is None else strata[taken].to_numpy()
-    return auc_with_interval(held_out.truth[taken], rows["probability"].to_numpy()[taken], groups)
+    truth, scores = held_out.truth[taken], rows["probability"].to_numpy()[taken]
+    if strata is None:
+        return auc_with_interval(truth, scores)
+    return within_auc_with_interval(truth, scores, strata[taken].to_numpy())
 
 
 def write_training(

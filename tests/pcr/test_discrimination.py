@@ -6,14 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from nnunet_fair.pcr.discrimination import Auc, auc_with_interval, centre_sentence, weighted_auc
+from nnunet_fair.pcr.discrimination import (
+    Auc,
+    auc_with_interval,
+    centre_sentence,
+    within_auc,
+    within_auc_with_interval,
+)
 
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 4)), min_size=2, max_size=30))
 def test_the_area_is_scikit_learns_with_weights_and_ties(cases):
     truth, scores, weights = (np.array(column) for column in zip(*cases, strict=True))
-    found = weighted_auc(weights[None].astype(float), truth, scores, np.zeros(len(truth)))
+    found = within_auc(weights[None].astype(float), truth, scores, np.zeros(len(truth)))
     if truth.all() or not truth.any():
         assert np.isnan(found[0])
     else:
@@ -25,8 +31,8 @@ def test_only_cases_of_one_stratum_are_paired():
     truth = np.array([True, False, False, True, True, False])
     scores = np.array([2, 1, 3, 11, 12, 13.0])
     centre = np.array(["a", "a", "a", "b", "b", "b"])
-    assert weighted_auc(np.ones((1, 6)), truth, scores, centre) == pytest.approx([1 / 4])
-    assert weighted_auc(np.ones((1, 6)), truth, scores, np.zeros(6)) == pytest.approx([5 / 9])
+    assert within_auc(np.ones((1, 6)), truth, scores, centre) == pytest.approx([1 / 4])
+    assert within_auc(np.ones((1, 6)), truth, scores, np.zeros(6)) == pytest.approx([5 / 9])
 
 
 def test_an_interval_holds_chance_where_there_is_nothing():
@@ -37,6 +43,9 @@ def test_an_interval_holds_chance_where_there_is_nothing():
     assert nothing.low < nothing.estimate < nothing.high
     assert signal.low > 0.6
     assert not signal.is_chance
+    within = within_auc_with_interval(truth, noise + truth, np.zeros(400))
+    assert within.estimate == pytest.approx(signal.estimate)
+    assert (within.low, within.high) == pytest.approx((signal.low, signal.high), abs=0.01)
     assert signal.text() == f"{signal.estimate:.3f} ({signal.low:.3f} to {signal.high:.3f})"
 
 
@@ -44,7 +53,8 @@ GOOD, CHANCE = Auc(0.7, 0.65, 0.75, 100), Auc(0.5, 0.45, 0.55, 100)
 
 
 def test_an_area_that_does_not_exist_is_none():
-    assert auc_with_interval(np.array([True, True, False]), np.arange(3.0), np.array([1, 1, 2])).text() == "none"
+    found = within_auc_with_interval(np.array([True, True, False]), np.arange(3.0), np.array([1, 1, 2]))
+    assert found.text() == "none"
 
 
 @pytest.mark.parametrize(
