@@ -341,5 +341,5 @@ def print_summary(result: Analysis, pairing: Pairing, args: argparse.Namespace) 
     for case_id, problem in unscored["problem"].items():
         print(f"not scored: {case_id}: {problem}")
     summary = ", summary.pdf" if args.pdf or args.intended_use is not None else ""
-    print(f"wrote cases.csv, scores.json, subgroups.csv{summary} and report.html to {args.o}")
+    print(f"wrote cases.csv, scores.json, subgroups.csv, the further tables{summary} and report.html to {args.o}")
     return exit_status(args, not_scored=unscored.index, missing=pairing.missing, n_without_row=result.n_without_row)
