@@ -23,6 +23,7 @@ ALLOWED = {
     "plans": {"masks", "training"},  # its settings
     "dataset_conversion": {"masks", "metadata"},
     "training": {"metadata", "subgroups"},
+    "training.joint": {"metadata", "training"},
     "postprocessing": {"masks", "dataset_conversion"},
     "prediction": {"masks", "metadata", "dataset_conversion", "postprocessing"},
     "evaluation.metrics": {"masks"},
@@ -46,7 +47,7 @@ ALLOWED = {
 }
 """The rooms each room may import; commands, demo and doctor may import all of them, and nothing imports those."""
 HEAVY = {"torch", "nnunetv2"}
-USES_TORCH = {"training", "ext_trainers"}
+USES_TORCH = {"training", "training.joint", "ext_trainers"}
 
 
 def modules() -> dict[str, Path]:

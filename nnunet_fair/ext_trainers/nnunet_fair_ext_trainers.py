@@ -1,5 +1,22 @@
 """Hands on the plugin's trainers to nnU-Net's look-up by name; see ``nnunet_fair env``."""
 
+from nnunet_fair.training.joint.trainer import (
+    nnUNetTrainerFairJoint,
+    nnUNetTrainerFairJoint_5epochs,
+    nnUNetTrainerFairJoint_20epochs,
+    nnUNetTrainerFairJoint_100epochs,
+    nnUNetTrainerFairJoint_250epochs,
+    nnUNetTrainerFairJointLoss,
+    nnUNetTrainerFairJointLoss_5epochs,
+    nnUNetTrainerFairJointLoss_20epochs,
+    nnUNetTrainerFairJointLoss_100epochs,
+    nnUNetTrainerFairJointLoss_250epochs,
+    nnUNetTrainerFairJointSampling,
+    nnUNetTrainerFairJointSampling_5epochs,
+    nnUNetTrainerFairJointSampling_20epochs,
+    nnUNetTrainerFairJointSampling_100epochs,
+    nnUNetTrainerFairJointSampling_250epochs,
+)
 from nnunet_fair.training.trainer import (
     nnUNetTrainerFairDiv,
     nnUNetTrainerFairDiv_5epochs,
@@ -46,4 +63,19 @@ __all__ = [
     "nnUNetTrainerFairDiv_100epochs",
     "nnUNetTrainerFairDiv_250epochs",
     "nnUNetTrainerFairDiv_demo",
+    "nnUNetTrainerFairJoint",
+    "nnUNetTrainerFairJointLoss",
+    "nnUNetTrainerFairJointLoss_5epochs",
+    "nnUNetTrainerFairJointLoss_20epochs",
+    "nnUNetTrainerFairJointLoss_100epochs",
+    "nnUNetTrainerFairJointLoss_250epochs",
+    "nnUNetTrainerFairJointSampling",
+    "nnUNetTrainerFairJointSampling_5epochs",
+    "nnUNetTrainerFairJointSampling_20epochs",
+    "nnUNetTrainerFairJointSampling_100epochs",
+    "nnUNetTrainerFairJointSampling_250epochs",
+    "nnUNetTrainerFairJoint_5epochs",
+    "nnUNetTrainerFairJoint_20epochs",
+    "nnUNetTrainerFairJoint_100epochs",
+    "nnUNetTrainerFairJoint_250epochs",
 ]

@@ -17,8 +17,9 @@ from nnunet_fair.metadata.case_table import TableReading
 from nnunet_fair.metadata.cells import text_value
 from nnunet_fair.metadata.dataset_cases import find_cases
 from nnunet_fair.metadata.folds import read_folds, stratified_folds
+from nnunet_fair.metadata.outcome import outcome_values
 from nnunet_fair.paths import preprocessed_folder
-from nnunet_fair.pcr.clinical_columns import attribute_groups, clinical_values, outcome_values
+from nnunet_fair.pcr.clinical_columns import attribute_groups, clinical_values
 from nnunet_fair.pcr.deep_features import fold_table
 from nnunet_fair.pcr.feature_tables import Features, read_features
 from nnunet_fair.pcr.fitting import ResponseCases

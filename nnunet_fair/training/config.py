@@ -17,6 +17,9 @@ ACCEPT_CHANGED_METADATA = "NNUNET_FAIR_ACCEPT_CHANGED_METADATA"
 ACCEPT_MISSING_STATE = "NNUNET_FAIR_ACCEPT_MISSING_STATE"
 """Environment variable: with 1, a training continues (``--c``) although the case metadata changed."""
 
+RESPONSE_SETTINGS = ("response_weight", "response_ramp_epochs", "response_column")
+"""Settings that only trainers with a response head read."""
+
 _LEAVE_OUT = "is no longer a setting: leave it out"
 _BY_NAME = "is the trainer's name now: leave it out and train with "
 DROPPED = {
@@ -68,6 +71,13 @@ class FairConfig:
         "whether cases whose reference has none of the scored classes are weighed too, among themselves, by the share "
         "of their patches without a false voxel; else they weigh 1",
     )
+    response_weight: float = _setting(
+        0.2, "weight of the loss of the response head (nnUNetTrainerFairJoint…); 0 trains without the head"
+    )
+    response_ramp_epochs: int | None = _setting(
+        None, "epochs over which that weight grows to its value; null means 15 % of the training"
+    )
+    response_column: str = _setting("pcr", "column with the outcome, 0 or 1, yes or no")
 
     def __post_init__(self) -> None:
         names: Any = self.attributes  # of JSON, whatever that holds
@@ -87,10 +97,25 @@ class FairConfig:
         check_integer(self, "warmup_epochs", low=0, others=(None,))
         check_integer(self, "score_class", low=0, others=(None,))
         check_bool(self, "healthy_cases")
+        check_number(self, "response_weight", low=0.0)
+        check_integer(self, "response_ramp_epochs", low=0, others=(None,))
+        if not isinstance(self.response_column, str) or not self.response_column:
+            raise wrong_setting("response_column", "the name of a column", self.response_column)
 
     def warmup(self, num_epochs: int) -> int:
         """Epochs before the first refresh: ``warmup_epochs``, or 15 % of the training and at least one epoch."""
         return max(1, round(0.15 * num_epochs)) if self.warmup_epochs is None else self.warmup_epochs
+
+    def response_weight_at(self, epoch: int, num_epochs: int) -> float:
+        """The weight of the response head's loss in an epoch (counted from 0): it grows in equal steps, none of them 0.
+
+        Args:
+            epoch: the epoch.
+            num_epochs: epochs of the whole training.
+        """
+        ramp = self.response_ramp_epochs
+        ramp = max(1, round(0.15 * num_epochs)) if ramp is None else ramp
+        return self.response_weight * min(1.0, (epoch + 1) / (ramp + 1))
 
     @classmethod
     def from_plans(

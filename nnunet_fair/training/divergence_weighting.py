@@ -11,14 +11,13 @@ import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch import distributed as dist
 
-from nnunet_fair.errors import UserError, file_sentence
+from nnunet_fair.errors import UserError
 from nnunet_fair.files import check_space, remove_leftovers, sync
 from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.fair_cases import find_fair_cases
@@ -30,6 +29,7 @@ from nnunet_fair.training.finder import Refresh
 from nnunet_fair.training.losses import CaseWeightedLoss, case_weighted
 from nnunet_fair.training.method import ON_LOSS, FairMethod
 from nnunet_fair.training.present_classes import foreground_names, present_classes
+from nnunet_fair.training.run import in_one_sentence, sum_over_ranks
 from nnunet_fair.training.session import FairSession
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
@@ -39,24 +39,6 @@ if TYPE_CHECKING:  # what the mixin stands before: nnU-Net's trainer or a subcla
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer as _Host
 else:
     _Host = object
-
-
-@contextmanager
-def _in_one_sentence(folder: Path | None = None) -> Iterator[None]:
-    """End the process with a user's mistake in one sentence, where ``nnUNetv2_train`` would print a traceback.
-
-    Args:
-        folder: where a file that cannot be written is a user's matter, too.
-    """
-    try:
-        yield
-    except UserError as error:
-        raise SystemExit(f"nnunet-fair: {error}") from None
-    except OSError as error:
-        if folder is None or not str(error.filename).startswith(str(folder)):
-            raise
-        sentence = f"{file_sentence(error)}; the last checkpoint is whole, and the training can be continued from it"
-        raise SystemExit(f"nnunet-fair: {sentence}") from error
 
 
 @contextmanager
@@ -94,13 +76,8 @@ class DivergenceWeighting(_Host):
 
     def initialize(self) -> None:
         """As nnU-Net's, after reading the settings."""
-        with _in_one_sentence():
-            self.fair_config = FairConfig.from_plans(
-                self.plans_manager.plans,
-                defaults=self.fair_method.defaults,
-                without_effect=self.fair_method.without_effect,
-                trainer=type(self).__name__,
-            )
+        with in_one_sentence():
+            self.fair_config = self.fair_method.settings(self.plans_manager.plans, type(self).__name__)
         super().initialize()
 
     def configure_optimizers(self):
@@ -112,7 +89,7 @@ class DivergenceWeighting(_Host):
     def run_training(self) -> None:
         """As nnU-Net's, with no other training in the fold's folder meanwhile."""
         folder = Path(self.output_folder)
-        with _in_one_sentence(folder), folder_lock(folder, renewed=True) if self.local_rank == 0 else nullcontext():
+        with in_one_sentence(folder), folder_lock(folder, renewed=True) if self.local_rank == 0 else nullcontext():
             if self.local_rank == 0:
                 remove_leftovers(folder)
                 for unfinished in folder.glob(f"checkpoint_*.pth{_UNFINISHED}"):
@@ -158,7 +135,7 @@ class DivergenceWeighting(_Host):
             self.print_to_log_file(
                 f"nnunet-fair: the warm-up is as long as the training ({self.num_epochs} epochs): no weight will act"
             )
-        with _in_one_sentence():
+        with in_one_sentence():
             self.fair_session = self.session_class(
                 config=self.fair_config,
                 method=self.fair_method,
@@ -215,11 +192,7 @@ class DivergenceWeighting(_Host):
         super().on_epoch_end()
 
     def _sum_over_ranks(self, counts: np.ndarray) -> np.ndarray:
-        if not self.is_ddp:
-            return counts
-        gathered: list[Any] = [None] * dist.get_world_size()
-        dist.all_gather_object(gathered, counts)
-        return np.sum(gathered, axis=0)  # the same order, hence the same weights, on every rank
+        return sum_over_ranks(counts, is_ddp=self.is_ddp)
 
     def _log_to_experiment_trackers(self, refresh: Refresh) -> None:
         # nnU-Net's local logger accepts its own eight keys only; further loggers (W&B) take any

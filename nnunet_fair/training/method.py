@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_fair.subgroups.shortfalls import AveragedSearch
-from nnunet_fair.training.config import FairConfig
+from nnunet_fair.training.config import RESPONSE_SETTINGS, FairConfig
 from nnunet_fair.training.search import LowestSearch, Search
 from nnunet_fair.training.weights import CaseWeights, published_weights, shortfall_weights
 
@@ -58,9 +58,20 @@ class FairMethod:
         """Weights of 1 that act where this method's weights do."""
         return CaseWeights(case_ids, np.ones(len(case_ids)), self.on_loss, self.on_sampling, self.alpha)
 
+    def settings(self, plans: Mapping[str, Any], trainer: str) -> FairConfig:
+        """The settings of a plans file as this method has them, see ``FairConfig.from_plans``.
 
-ON_LOSS = FairMethod(on_loss=True)
-ON_SAMPLING = FairMethod(on_sampling=True, defaults={"max_gradient": None}, without_effect=("max_gradient",))
+        Args:
+            plans: the plans as loaded.
+            trainer: the trainer's name, for messages.
+        """
+        return FairConfig.from_plans(plans, defaults=self.defaults, without_effect=self.without_effect, trainer=trainer)
+
+
+ON_LOSS = FairMethod(on_loss=True, without_effect=RESPONSE_SETTINGS)
+ON_SAMPLING = FairMethod(
+    on_sampling=True, defaults={"max_gradient": None}, without_effect=("max_gradient", *RESPONSE_SETTINGS)
+)
 PUBLISHED = FairMethod(
     on_loss=True,
     search=LowestSearch,
@@ -69,6 +80,6 @@ PUBLISHED = FairMethod(
     alpha=0.5,
     smoothing=0.0,
     defaults={"min_support": 0.005, "min_t": 0.0, "max_gradient": None},
-    without_effect=("strength", "max_weight", "min_t", "max_gradient", "healthy_cases"),
+    without_effect=("strength", "max_weight", "min_t", "max_gradient", "healthy_cases", *RESPONSE_SETTINGS),
 )
 """Poeta et al. 2025 as its code has it, but with the gradient of the weighted loss and weights looked up by case ID."""

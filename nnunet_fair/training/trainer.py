@@ -5,50 +5,15 @@ The name is the method (``training.method``); settings come from the plans' sect
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import torch
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
+from nnunet_fair.training.length import TrainerOfLength
 from nnunet_fair.training.method import ON_LOSS, ON_SAMPLING, PUBLISHED
 
 
-class nnUNetTrainerFairDiv(DivergenceWeighting, nnUNetTrainer):
-    """nnU-Net's trainer with divergence-weighted Dice + cross-entropy.
-
-    The constructor's parameters are those of nnU-Net's trainer, which reads them from the signature.
-
-    Attributes:
-        epochs: length of the training in epochs; None for nnU-Net's own (1000).
-        iterations: training iterations an epoch; None for nnU-Net's own (250).
-        val_iterations: validation iterations an epoch; None for nnU-Net's own (50).
-        learning_rate: initial learning rate; None for nnU-Net's own (0.01).
-    """
+class nnUNetTrainerFairDiv(DivergenceWeighting, TrainerOfLength):
+    """nnU-Net's trainer with divergence-weighted Dice + cross-entropy."""
 
     fair_method = ON_LOSS
-    epochs: ClassVar[int | None] = None
-    iterations: ClassVar[int | None] = None
-    val_iterations: ClassVar[int | None] = None
-    learning_rate: ClassVar[float | None] = None
-
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        if self.epochs is not None:
-            self.num_epochs = self.epochs
-        if self.iterations is not None:
-            self.num_iterations_per_epoch = self.iterations
-        if self.val_iterations is not None:
-            self.num_val_iterations_per_epoch = self.val_iterations
-        if self.learning_rate is not None:
-            self.initial_lr = self.learning_rate
 
 
 class nnUNetTrainerFairDivLoss(nnUNetTrainerFairDiv):

@@ -50,10 +50,14 @@ def test_every_trainer_is_handed_on():
 
     from nnunet_fair.ext_trainers import nnunet_fair_ext_trainers
     from nnunet_fair.training import trainer
+    from nnunet_fair.training.joint import trainer as joint_trainer
+    from nnunet_fair.training.length import TrainerOfLength
 
+    known = (nnUNetTrainer, TrainerOfLength)  # which they extend
     defined = {
         name
-        for name, value in vars(trainer).items()
-        if isinstance(value, type) and issubclass(value, nnUNetTrainer) and value is not nnUNetTrainer
+        for module in (trainer, joint_trainer)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, nnUNetTrainer) and value not in known
     }
     assert defined == set(nnunet_fair_ext_trainers.__all__)

@@ -8,7 +8,8 @@ import pytest
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv
-from nnunet_fair.pcr.clinical_columns import attribute_groups, clinical_values, outcome_values
+from nnunet_fair.metadata.outcome import outcome_values
+from nnunet_fair.pcr.clinical_columns import attribute_groups, clinical_values
 from nnunet_fair.pcr.feature_tables import read_features
 from nnunet_fair.pcr.lesion_features import EMPTY, MASKS
 

@@ -1,0 +1,1 @@
+"""Segmentation and treatment response in one training: the head, its loss, the outcomes, the trainers."""
