@@ -16,6 +16,7 @@ import numpy as np
 from nnunet_fair.errors import UserError
 from nnunet_fair.masks.boxes import bounding_box
 from nnunet_fair.masks.reading import CaseProblemError
+from nnunet_fair.prediction.encoder_features import encoder_of, encoder_stages
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.prediction.nnunet_predict import load_predictor
 from nnunet_fair.prediction.options import PredictorOptions
@@ -46,15 +47,12 @@ class LesionEncoder:
         if len(self._patch) != 3:
             raise UserError(f"{model.folder} is a model of slices; give one of a 3D `configuration`")
         self.folds = model.folds
-        self._encoders = [self._encoder(parameters, model) for parameters in self._predictor.list_of_parameters]
+        self._encoders = [self._encoder(parameters) for parameters in self._predictor.list_of_parameters]
 
-    def _encoder(self, parameters: dict[str, Any], model: TrainedModel) -> torch.nn.Module:
+    def _encoder(self, parameters: dict[str, Any]) -> torch.nn.Module:
         network = self._predictor.network
         network.load_state_dict(parameters)
-        encoder = getattr(network, "encoder", None)
-        if encoder is None or not getattr(encoder, "return_skips", False):
-            raise UserError(f"the network of {model.folder} has no encoder with stages; nnU-Net's own U-Nets have")
-        return deepcopy(encoder).to(self._device).eval()
+        return deepcopy(encoder_of(network)).to(self._device).eval()
 
     def features(self, images: Sequence[Path], mask: Path) -> list[dict[str, float]]:
         """What each fold's encoder sees of a lesion.
@@ -76,7 +74,7 @@ class LesionEncoder:
             return []
         data, lesion = (torch.from_numpy(array)[None].to(self._device) for array in patch)
         with torch.no_grad():
-            return [lesion_vector(encoder(data)[-N_STAGES:], lesion) for encoder in self._encoders]
+            return [lesion_vector(encoder_stages(encoder, data)[-N_STAGES:], lesion) for encoder in self._encoders]
 
     def _lesion_patch(self, images: Sequence[Path], mask: Path) -> tuple[np.ndarray, np.ndarray] | None:
         """Preprocessed channels and lesion (one channel of 0 and 1), float32, of the patch's size; None without one."""

@@ -15,18 +15,14 @@ if TYPE_CHECKING:
     import torch
 
 
-def encoder_stages(network: torch.nn.Module, patches: torch.Tensor) -> list[torch.Tensor]:
-    """The features of every stage of a network's encoder.
+def encoder_of(network: torch.nn.Module) -> torch.nn.Module:
+    """The encoder of one of nnU-Net's U-Nets (plain or residual), compiled or not.
 
     Args:
-        network: one of nnU-Net's U-Nets (plain or residual encoder), compiled or not.
-        patches: preprocessed patches, float tensor of shape (batch, channels, *patch).
-
-    Returns:
-        One tensor a stage, the finest first and the bottleneck last, of shape (batch, features, *patch / stride).
+        network: the network.
 
     Raises:
-        UserError: the network has no encoder in stages, as nnU-Net's transformers.
+        UserError: it has no encoder in stages, as nnU-Net's transformers.
     """
     network = getattr(network, "_orig_mod", network)  # what torch.compile wraps
     encoder = getattr(network, "encoder", None)
@@ -35,10 +31,23 @@ def encoder_stages(network: torch.nn.Module, patches: torch.Tensor) -> list[torc
             f"a {type(network).__name__} has no encoder in stages; features are taken from nnU-Net's U-Nets (plain or "
             "residual encoder)"
         )
+    return encoder
+
+
+def encoder_stages(encoder: torch.nn.Module, patches: torch.Tensor) -> list[torch.Tensor]:
+    """The features of every stage of an encoder.
+
+    Args:
+        encoder: see :func:`encoder_of`.
+        patches: preprocessed patches, float tensor of shape (batch, channels, *patch).
+
+    Returns:
+        One tensor a stage, the finest first and the bottleneck last, of shape (batch, features, *patch / stride).
+    """
     stem = getattr(encoder, "stem", None)
     features = patches if stem is None else stem(patches)
     stages = []
-    for stage in encoder.stages:
+    for stage in encoder.get_submodule("stages").children():
         features = stage(features)
         stages.append(features)
     return stages
@@ -57,7 +66,7 @@ def image_features(
     Normalisation over a patch takes most of a mean away, which is why the maximum is there too.
 
     Args:
-        network: see :func:`encoder_stages`; on ``device``, in evaluation mode.
+        network: see :func:`encoder_of`; on ``device``, in evaluation mode.
         image: preprocessed, float array of shape (channels, slices, rows, columns).
         patch_size: the configuration's; two numbers for a 2D configuration, which sees slices.
         device: where to compute.
@@ -68,11 +77,12 @@ def image_features(
     """
     import torch
 
+    encoder = encoder_of(network)
     total, highest, n_patches = None, None, 0
     use_half = torch.autocast(device.type) if device.type == "cuda" else contextlib.nullcontext()
     with torch.inference_mode(), use_half:
         for patch in _patches(image, patch_size, step_size):
-            bottleneck = encoder_stages(network, torch.from_numpy(patch[None]).to(device))[-1][0].float().flatten(1)
+            bottleneck = encoder_stages(encoder, torch.from_numpy(patch[None]).to(device))[-1][0].float().flatten(1)
             mean, maximum = bottleneck.mean(dim=1), bottleneck.amax(dim=1)
             total = mean if total is None else total + mean
             highest = maximum if highest is None else torch.maximum(highest, maximum)

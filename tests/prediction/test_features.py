@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
-from nnunet_fair.prediction.encoder_features import encoder_stages, image_features
+from nnunet_fair.prediction.encoder_features import encoder_of, encoder_stages, image_features
 
 pytestmark = pytest.mark.slow
 DATASET = {
@@ -45,10 +45,10 @@ def test_stages_are_those_of_the_forward_pass(name, more):
     network = _network(name, **more)
     patch = torch.randn(2, 1, 8, 16, 16)
     with torch.inference_mode():
-        stages, skips = encoder_stages(network, patch), network.encoder(patch)
+        stages, skips = encoder_stages(encoder_of(network), patch), network.encoder(patch)
     assert len(stages) == 3 and all(torch.equal(a, b) for a, b in zip(stages, skips, strict=True))
     with pytest.raises(UserError, match="a Linear has no encoder in stages"):
-        encoder_stages(torch.nn.Linear(1, 1), patch)
+        encoder_of(torch.nn.Linear(1, 1))
 
 
 def test_an_image_is_the_mean_and_maximum_over_its_patches():
