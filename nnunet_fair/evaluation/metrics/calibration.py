@@ -56,12 +56,12 @@ def case_calibration(
         volume. And for each bin its share of the margin's voxels (``calibration_share_…``), and its sums of probability
         (``…_said_…``) and of truth (``…_true_…``) over the number of all of them.
     """
-    counts = np.ones(reference.shape, dtype=bool) if annotated is None else annotated
-    expected = float(probability[counts].sum(dtype=float)) * math.prod(spacing)
+    counted = probability if annotated is None else np.where(annotated, probability, 0.0)
+    expected = float(counted.sum(dtype=float)) * math.prod(spacing)
     found: dict[str, float] = dict.fromkeys((*CALIBRATION_METRICS, *BIN_COLUMNS), math.nan)
     found["volume_expected_mm3"] = expected
     box, near = within_margin(reference | prediction, spacing, margin_mm)
-    inside = near & counts[box]
+    inside = near if annotated is None else near & annotated[box]
     if inside.any():
         said, true = probability[box][inside].astype(float), reference[box][inside].astype(float)
         found["brier"] = float(np.mean((said - true) ** 2))
@@ -71,7 +71,7 @@ def case_calibration(
         )
         found["ece"] = float(np.abs(said_sums - true_sums).sum())
         found |= dict(zip(BIN_COLUMNS, np.concatenate([shares, said_sums, true_sums]).tolist(), strict=True))
-    found["uncertainty"] = _uncertainty(np.where(counts, probability, 0.0), prediction, spacing, margin_mm)
+    found["uncertainty"] = _uncertainty(counted, prediction, spacing, margin_mm)
     return found
 
 

@@ -73,6 +73,8 @@ def readers_table(cohort: ScoredCohort) -> pd.DataFrame:
     for name, value, end in zip(GROUP_STATISTICS, values, ends, strict=True):
         table[name] = value
         table[f"{name}_low"], table[f"{name}_high"] = np.where(several, end, np.nan).T
+    # Nothing is beyond itself: the whole cohort is what the groups are held against.
+    table.loc[table["kind"] == "all", "beyond_readers"] = np.nan
     table["note"] = np.where(several[:, 0], "", ONE_CASE)
     return table[list(READERS_COLUMNS)]
 
