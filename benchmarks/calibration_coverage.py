@@ -52,7 +52,7 @@ def draw(rng: np.random.Generator, n: int, off: np.ndarray) -> ScoredCohort:
         brier=rng.beta(2, 18, n),
         ece=np.nan,
         volume_reference_mm3=true,
-        volume_expected_mm3=RATIO * true * rng.lognormal(-0.02, 0.2, n),
+        volume_expected_mm3=RATIO * true * rng.lognormal(0, 0.3, n),
     )
     groups = pd.DataFrame({"one": "group"}, index=cases.index)
     return ScoredCohort.of(cases, groups, options=SubgroupOptions(n_resamples=1000))

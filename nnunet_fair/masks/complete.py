@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from nnunet_fair.masks.checksums import crc32
 from nnunet_fair.masks.headers import DamagedFileError, NiftiVoxels, Storage
 
 GIPL_HEADER = 256
@@ -80,7 +81,7 @@ def nifti_contents(path: Path, voxels: NiftiVoxels, array: np.ndarray | None = N
     if array is not None and array.dtype == voxels.dtype.newbyteorder("=") and array.flags.c_contiguous:
         with gzip.open(path) as stream:
             start = stream.read(voxels.offset)
-        if _trailer(path) == (zlib.crc32(array.data, zlib.crc32(start)), (len(start) + array.nbytes) % (1 << 32)):
+        if _trailer(path) == (crc32(array, zlib.crc32(start)), (len(start) + array.nbytes) % (1 << 32)):
             return Contents(len(start) + array.nbytes, 0)
     return scan_nifti(path, voxels)
 
@@ -115,7 +116,7 @@ def stream_is_sound(path: Path, storage: Storage, array: np.ndarray) -> bool:
         if storage.stream == "zlib":
             same = end[-4:] == zlib.adler32(array.data).to_bytes(4, "big")
         else:
-            same = end == struct.pack("<2I", zlib.crc32(array.data), array.nbytes % (1 << 32))
+            same = end == struct.pack("<2I", crc32(array), array.nbytes % (1 << 32))
         if same:
             return True
         file.seek(storage.start)

@@ -59,9 +59,10 @@ def calibration_table(cohort: ScoredCohort) -> pd.DataFrame:
     Returns:
         Table with one row a subgroup of the measured cases, all of them first, and no row where none was measured:
         subgroup, attributes, kind, n; with the ends of their intervals (``_low``, ``_high``) ``ece`` (expected
-        calibration error of 15 bins), ``brier``, ``volume_ratio`` (sum of the cases' expected volumes over that of
-        their true ones) and ``knows_when_it_fails`` (Spearman's correlation of uncertainty and 1 − DSC: 1 where the
-        worse case is always the more uncertain one); decides, reason and a note where something does not exist.
+        calibration error of 15 bins), ``brier``, ``volume_ratio`` (expected over true volume, the geometric mean over
+        the cases; an expected volume below 1 mm³ counts as 1 mm³) and ``knows_when_it_fails`` (Spearman's correlation
+        of uncertainty and 1 − DSC: 1 where the worse case is always the more uncertain one); decides, reason and a note
+        where something does not exist.
     """
     found = measured(cohort)
     if found is None:
@@ -76,8 +77,9 @@ def calibration_table(cohort: ScoredCohort) -> pd.DataFrame:
         seed=options.seed,
     )
     several = table["n"].to_numpy()[:, None] > 1
-    values = intervals.estimate.reshape(len(STATISTICS), -1)
+    values = intervals.estimate.reshape(len(STATISTICS), -1).copy()
     ends = intervals.ends().reshape(len(STATISTICS), -1, 2)
+    values[-1], ends[-1] = np.exp(values[-1]), np.exp(ends[-1])  # of the mean logarithm
     for name, value, end in zip(STATISTICS, values, ends, strict=True):
         table[name] = value
         table[f"{name}_low"], table[f"{name}_high"] = np.where(several, end, np.nan).T
@@ -150,8 +152,8 @@ class _Statistics:
         self._membership = membership
         self._difference = cases[list(SAID)].to_numpy(dtype=float) - cases[list(TRUE)].to_numpy(dtype=float)
         self._brier = cases["brier"].to_numpy(dtype=float)
-        self._expected = cases["volume_expected_mm3"].to_numpy(dtype=float)
-        self._true = cases["volume_reference_mm3"].to_numpy(dtype=float)
+        expected = np.maximum(cases["volume_expected_mm3"].to_numpy(dtype=float), 1.0)
+        self._log_ratio = np.log(expected / cases["volume_reference_mm3"].to_numpy(dtype=float))
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         membership = self._membership
@@ -161,9 +163,8 @@ class _Statistics:
             total = own.sum(axis=1)
             off = np.abs(own @ self._difference[inside]).sum(axis=1)
             error[:, group] = np.divide(off, total, out=error[:, group], where=total > 0)
-        expected, true = (weighted_means(weights, values, membership) for values in (self._expected, self._true))
-        ratio = np.divide(expected, true, out=np.full_like(true, np.nan), where=true > 0)
-        return np.concatenate([error, weighted_means(weights, self._brier, membership), ratio], axis=1)
+        means = [weighted_means(weights, values, membership) for values in (self._brier, self._log_ratio)]
+        return np.concatenate([error, *means], axis=1)
 
 
 def spearman(first: np.ndarray, second: np.ndarray, *, confidence: float) -> tuple[float, float, float]:
