@@ -17,13 +17,15 @@ from nnunet_fair.subgroups.disclosure import MIN_CASES
 LEAST_WORST_CASES = 2 * MIN_CASES
 """The mean of fewer worst cases could be traced back to them: there are few as bad in the table of cases."""
 
+_OF_SINGLE_PATIENTS = ("median_dsc", "worst_decile_dsc", "median_hd95_mm")
+
 
 def publishable_measures(analysis: Analysis) -> Analysis:
     """An analysis whose measures may be published; its table of subgroups may be already.
 
     Only the attributes that the table of subgroups shows are in the measures. The worst tenth of a group of fewer than
-    100 patients is the score of a few, and is left out, and so is everything by lesion size, where a third of a group
-    may be one patient. Numbers have three digits behind the point, volumes three digits: exact means would tell which
+    100 patients is the score of a few, and is left out, and so are a group's medians and lowest decile, which are scores
+    of single patients, and everything by lesion size, where a third of a group may be one patient. Numbers have three digits behind the point, volumes three digits: exact means would tell which
     of the cases are in a group.
 
     Args:
@@ -32,8 +34,12 @@ def publishable_measures(analysis: Analysis) -> Analysis:
     subgroups = analysis.subgroups.copy()
     few = WORST_SHARE * subgroups["n"] < LEAST_WORST_CASES - 1e-9
     subgroups.loc[few, ["worst_tenth_dsc", "worst_tenth_dsc_low", "worst_tenth_dsc_high"]] = np.nan
+    subgroups.loc[subgroups["kind"] != "all", list(_OF_SINGLE_PATIENTS)] = np.nan
     return dataclasses.replace(
-        analysis, subgroups=subgroups, measures=_publishable(analysis.measures, set(subgroups["attributes"]))
+        analysis,
+        subgroups=subgroups,
+        beyond=analysis.beyond.assign(size_stratified_gap=np.nan, n_size_strata=0),
+        measures=_publishable(analysis.measures, set(subgroups["attributes"])),
     )
 
 

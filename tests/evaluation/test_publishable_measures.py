@@ -80,3 +80,13 @@ def test_the_worst_tenth_of_few_patients_is_left_out():
 def test_no_gap_by_lesion_size_is_left():
     table = analysis().measures.size_neutral
     assert table["gap_equal_size"].isna().all() and table["gap_ndsc"].notna().all()
+    beyond = analysis().beyond
+    assert len(beyond) and beyond["size_stratified_gap"].isna().all() and beyond["gap_dsc"].notna().all()
+
+
+def test_no_group_tells_the_score_of_one_patient():
+    found = analysis().subgroups.set_index("subgroup")
+    names = ["median_dsc", "worst_decile_dsc", "median_hd95_mm"]
+    assert found.loc["all", names].notna().all()
+    groups = found.drop(index="all")
+    assert len(groups) == 2 and groups[names].isna().all(axis=None) and groups["mean_dsc"].notna().all()
