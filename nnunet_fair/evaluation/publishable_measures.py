@@ -24,9 +24,9 @@ def publishable_measures(analysis: Analysis) -> Analysis:
     """An analysis whose measures may be published; its table of subgroups may be already.
 
     Only the attributes that the table of subgroups shows are in the measures. The worst tenth of a group of fewer than
-    100 patients is the score of a few, and is left out, and so are a group's medians and lowest decile, which are scores
-    of single patients, and everything by lesion size, where a third of a group may be one patient. Numbers have three digits behind the point, volumes three digits: exact means would tell which
-    of the cases are in a group.
+    100 patients is the score of a few, and is left out, and so are a group's medians and lowest decile, which are
+    scores of single patients, and everything by lesion size, where a third of a group may be one patient. Numbers have
+    three digits behind the point, volumes three digits: exact means would tell which of the cases are in a group.
 
     Args:
         analysis: with the tables of :func:`nnunet_fair.evaluation.anonymise.publishable_tables`.

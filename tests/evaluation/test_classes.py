@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from scipy import stats
 
+from nnunet_fair import evaluate_cases
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import ScoringOptions
@@ -237,6 +238,20 @@ def test_q_is_corrected_over_the_subgroups_of_all_classes():
     assert len(p) == 4 and q == pytest.approx(stats.false_discovery_control(p))
     worst = worst_group_of_all_classes(corrected)
     assert (worst["class"], worst["subgroup"]) == ("spleen", "side=r")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [(["liver"], "has one class, <strong>liver</strong>"), (["liver", "spleen"], "the 2 classes")],
+)
+def test_a_page_says_what_its_numbers_are_about(numbers_only, names, sentence):
+    ids = [f"c{i}" for i in range(20)]
+    table = pd.DataFrame({"side": ["l", "r"] * 10}, pd.Index(ids, name="case_id"))
+    cases = pd.DataFrame({"case_id": ids, "dsc": np.linspace(0.4, 0.8, 20), "norm_hd": 0.1})
+    cases = pd.concat([cases.assign(**{"class": name}) for name in names])
+    page = evaluate_cases(cases, table, n_resamples=20).to_html()
+    assert sentence in page
+    assert ("one class" in page) == (len(names) == 1)
 
 
 @pytest.mark.parametrize(
