@@ -12,6 +12,14 @@ import pytest
 from nnunet_fair.processes import Ended, is_running, signals_interrupt, start_of
 
 
+@pytest.fixture(autouse=True)
+def hangups_end_a_process():
+    """As they do unless the tests were started by ``nohup``, whose children ignore them, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_a_process_is_known_by_number_and_start():
     assert is_running(os.getpid(), start_of(os.getpid()))
     assert not is_running(os.getpid(), "1")

@@ -119,7 +119,7 @@ def test_everything_is_written_and_equals_the_definition(cohort, challenge_refer
 def test_a_summary_is_written_where_it_is_asked_for(numbers_only, cohort, capsys):
     assert _evaluate(cohort, "--intended-use", "Drafts outlines.") == 0
     assert (cohort / "out" / "summary.pdf").read_bytes().startswith(b"%PDF-")
-    assert "subgroups.csv, summary.pdf and report.html" in capsys.readouterr().out
+    assert "subgroups.csv, the further tables, summary.pdf and report.html" in capsys.readouterr().out
     assert _evaluate(cohort) == 0  # numbers of another run would stay beside these
     assert not (cohort / "out" / "summary.pdf").exists()
 
