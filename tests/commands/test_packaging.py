@@ -28,11 +28,13 @@ def wheel(tmp_path_factory) -> list[str]:
         return opened.namelist()
 
 
+@pytest.mark.slow
 def test_nothing_but_the_package_lands_in_site_packages(wheel):
     tops = {name.split("/")[0] for name in wheel}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"nnunet_fair"}
 
 
+@pytest.mark.slow
 def test_every_module_and_data_file_is_in_the_wheel(wheel):
     places = {"nnunet_fair": "nnunet_fair", "dataset_conversion": "nnunet_fair/dataset_conversion"}
     expected = {

@@ -110,6 +110,7 @@ def test_no_combinations():
     assert (options.lambda_, options.subgroups.min_group, options.subgroups.max_items) == (0.3, 5, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["evaluate", "compare"])
 def test_planted_secrets_are_in_no_file(cohort, command, capsys):
     table = pd.read_csv(cohort / "table.csv")

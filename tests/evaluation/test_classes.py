@@ -146,6 +146,7 @@ def test_parts_of_several_classes_are_merged(numbers_only, trained, tmp_path):
     assert (tmp_path / "out" / "cases.csv").read_text() == whole
 
 
+@pytest.mark.slow
 def test_two_models_are_compared_class_by_class(trained, tmp_path, capsys):
     raw = tmp_path / "nnUNet_raw" / "Dataset951_R" / "labelsTr"
     for i in range(12):

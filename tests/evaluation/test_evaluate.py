@@ -206,6 +206,7 @@ def test_all_masks_empty(numbers_only, cohort, save_mask):
     assert _evaluate(cohort, "--empty", "exclude", out="exclude") == 1
 
 
+@pytest.mark.slow
 def test_healthy_patients_are_another_question(cohort, save_mask, capsys):
     for i in range(0, 24, 2):  # half of every age group is healthy, and one of them is not left alone
         save_mask(np.zeros((6, 20, 20)), cohort / "labels" / f"CASE_{i:03d}.nii.gz")

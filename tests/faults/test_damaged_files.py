@@ -14,6 +14,7 @@ from nnunet_fair.files import read_json
 from nnunet_fair.metadata.case_table import CaseTable
 
 
+@pytest.mark.slow
 def test_two_thousand_damaged_files(capsys):
     table = try_formats(formats(), 2000, seed=7, show=True)
     assert table["tried"].sum() >= 2000
@@ -31,6 +32,7 @@ def test_the_sound_file_is_read(tmp_path, sound):
         assert outcome(lambda: sound.read(folder)) == "read"
 
 
+@pytest.mark.slow
 def test_no_patient_gets_another_ones_value_from_a_damaged_table(capsys):
     table = try_tables(2000, seed=7, show=True).set_index("damage")
     assert table["tried"].sum() >= 2000
@@ -54,6 +56,7 @@ def test_the_fuzz_sees_what_a_lenient_reader_does(monkeypatch):
     assert try_tables(40, seed=7)["wrong"].sum() > 20
 
 
+@pytest.mark.slow
 def test_damaged_images(capfd):
     table = try_images(60 * len(KINDS), seed=7, show=True).set_index("format")
     assert table["tried"].sum() >= 600

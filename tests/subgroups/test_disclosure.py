@@ -82,6 +82,7 @@ def test_every_sum_that_can_be_made_is_looked_at(data):
     assert singles_out(membership) == small_by_rank(membership, MIN_CASES)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(5, 60), st.integers(1, 4))
 def test_published_groups_never_single_out(seed, n_cases, n_attributes):
