@@ -70,10 +70,19 @@ class Ended(KeyboardInterrupt):
 
 _waits = 0  # blocks of signals_wait that the main thread is in
 _came: list[int] = []  # signals that came meanwhile
+_handled_by = 0  # the process that `_end` was installed in
+
+
+def _usual(number: int) -> Any:
+    """What Python does at a signal by itself."""
+    return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    if _waits:
+    if os.getpid() != _handled_by:  # a forked process that had no time for `_forget_signals`
+        signal.signal(number, _usual(number))
+        signal.raise_signal(number)
+    elif _waits:
         _came.append(number)
     elif number == signal.SIGINT:
         raise KeyboardInterrupt
@@ -93,7 +102,7 @@ def _forget_signals() -> None:
     for name in (*_INTERRUPTING, "SIGINT"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is _end:
-            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+            signal.signal(number, _usual(number))
 
 
 if hasattr(os, "register_at_fork"):
@@ -107,14 +116,15 @@ def signals_interrupt() -> Iterator[None]:
     A signal that is ignored already (``nohup``) stays ignored. Outside the main thread nothing changes, nor in
     processes that are forked meanwhile.
     """
+    global _handled_by
     earlier: dict[int, Any] = {}
     try:
         if threading.current_thread() is threading.main_thread():
+            _handled_by = os.getpid()
             for name in (*_INTERRUPTING, "SIGINT"):
                 number = getattr(signal, name, None)
-                usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
-                if number is not None and signal.getsignal(number) == usual:
-                    earlier[number] = usual
+                if number is not None and signal.getsignal(number) == _usual(number):
+                    earlier[number] = _usual(number)
                     signal.signal(number, _end)
         yield
     finally:
@@ -129,7 +139,7 @@ def signals_wait() -> Iterator[None]:
     Blocking them in the thread would not do: the system would hand them to another thread, and Python would still call
     their handlers in the main one.
     """
-    global _waits
+    global _waits, _handled_by
     if threading.current_thread() is not threading.main_thread():
         yield  # handlers never interrupt another thread
         return
@@ -137,7 +147,7 @@ def signals_wait() -> Iterator[None]:
     try:
         if not before:
             _came.clear()
-        _waits = before + 1
+        _waits, _handled_by = before + 1, os.getpid()
         # Outside of signals_interrupt, in a notebook or a training, Ctrl-C alone is an exception.
         replaced = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if replaced:

@@ -63,6 +63,31 @@ def test_pools_of_other_libraries_end_their_forked_workers():
         assert (result.returncode, result.stdout, result.stderr) == (0, "5050\n", "")
 
 
+EARLY = """
+import os, signal, time
+from nnunet_fair import processes
+with processes.signals_interrupt():
+    child = os.fork()
+    if not child:
+        try:
+            signal.signal(signal.{name}, processes._end)  # as it stands until the fork's callbacks have run
+            os.kill(os.getpid(), signal.{name})
+            time.sleep(5)
+        except KeyboardInterrupt as error:
+            os._exit(10 + isinstance(error, processes.Ended))
+        finally:
+            os._exit(3)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", -15), ("SIGHUP", -1), ("SIGINT", 10)])
+def test_a_forked_process_ends_by_a_signal_however_early_it_comes(name, status):
+    """It may come before the fork's callbacks have run, or while they do: an exception there would be lost."""
+    result = subprocess.run([sys.executable, "-c", EARLY.format(name=name)], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == (f"{status}\n", "")
+
+
 PARENT = """
 import os, sys, time
 from pathlib import Path
