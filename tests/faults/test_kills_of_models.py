@@ -41,7 +41,7 @@ def small_cohort(tmp_path, commands, monkeypatch):
 
 def only_unfinished(before, wanted, found):
     """Nothing at the dataset's place before it is whole."""
-    visible = {name: content for name, content in found.items() if not name.startswith("raw/.")}
+    visible = {n: content for n, content in found.items() if not any(part.startswith(".") for part in Path(n).parts)}
     assert {name for name in visible if name.startswith("raw/")} in (
         {name for name in before if name.startswith("raw/")},
         {name for name in wanted if name.startswith("raw/")},
