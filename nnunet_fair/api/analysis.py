@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nnunet_fair.api.case_tables import indexed_by_case, split_classes
+from nnunet_fair.api.case_tables import WithClasses, indexed_by_case, split_classes
 from nnunet_fair.api.scoring import SCORING
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.evaluate import cases_with_groups
@@ -24,10 +23,8 @@ from nnunet_fair.evaluation.reports.page import render_fragment
 from nnunet_fair.evaluation.scores import analysis as core
 from nnunet_fair.evaluation.scores.case_groups import case_groups
 from nnunet_fair.evaluation.scores.classes import (
-    MEAN,
     analyse_classes,
     mean_of_classes,
-    stacked,
     worst_group_of_all_classes,
 )
 from nnunet_fair.evaluation.scores.equivalence import equivalence_table
@@ -49,7 +46,7 @@ MEASURED = ("hd95_mm", "volume_reference_mm3")
 """Columns the tables use where they exist."""
 
 
-class Analysis:
+class Analysis(WithClasses):
     """How well and how fairly one model serves the cases; what :func:`evaluate_cases` gives.
 
     Attributes:
@@ -87,17 +84,6 @@ class Analysis:
         self.false_positives: pd.DataFrame = analysis.false_positives
         self.classes: dict[str, Analysis] = {n: Analysis(found, settings) for n, found in analysis.classes.items()}
         self.warnings: tuple[str, ...] = analysis.warnings
-
-    @cached_property
-    def subgroups_of_classes(self) -> pd.DataFrame:
-        """The tables of subgroups of the mean and of each class as one, with the class in the column ``class``.
-
-        ``q`` is corrected over the subgroups of all classes together. The table of subgroups itself where there is one
-        foreground.
-        """
-        if not self.classes:
-            return self.subgroups
-        return stacked({MEAN: self.subgroups, **{name: found.subgroups for name, found in self.classes.items()}})
 
     @property
     def furthest_below_its_class(self) -> pd.Series | None:

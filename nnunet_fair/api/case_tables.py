@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
 import pandas as pd
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.score_cases import CLASS
-from nnunet_fair.evaluation.scores.classes import class_tables
+from nnunet_fair.evaluation.scores.classes import MEAN, class_tables, stacked
 
 CASE_ID = "case_id"
+
+
+class WithClasses:
+    """What an analysis and a comparison have in common where the cases have several classes."""
+
+    subgroups: pd.DataFrame
+    classes: Mapping[str, Any]
+
+    @cached_property
+    def subgroups_of_classes(self) -> pd.DataFrame:
+        """The tables of subgroups of the mean and of each class as one, with the class in the column ``class``.
+
+        ``q`` is corrected over the subgroups of all classes together. The table of subgroups itself where there is one
+        foreground.
+        """
+        if not self.classes:
+            return self.subgroups
+        return stacked({MEAN: self.subgroups, **{name: found.subgroups for name, found in self.classes.items()}})
 
 
 def indexed_by_case(table: pd.DataFrame, what: str) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.api.analysis import complete_cases
-from nnunet_fair.api.case_tables import indexed_by_case
+from nnunet_fair.api.case_tables import WithClasses, indexed_by_case
 from nnunet_fair.evaluation.comparison import paired_differences as core
 from nnunet_fair.evaluation.comparison.case_changes import case_changes
 from nnunet_fair.evaluation.comparison.classes import SIDES, compare_classes, pair_classes, worst_of_classes
@@ -20,13 +20,13 @@ from nnunet_fair.evaluation.reports.comparison_report import comparison_report
 from nnunet_fair.evaluation.reports.options import CompareOptions
 from nnunet_fair.evaluation.reports.page import render_fragment
 from nnunet_fair.evaluation.scores.case_groups import case_groups
-from nnunet_fair.evaluation.scores.classes import MEAN, stacked
+from nnunet_fair.evaluation.scores.classes import MEAN
 from nnunet_fair.evaluation.scores.options import CHALLENGE_LAMBDA, AnalysisOptions
 from nnunet_fair.files import write_text
 from nnunet_fair.subgroups.options import CONFIDENCE, MAX_ITEMS, MIN_GROUP, MIN_SUPPORT, N_RESAMPLES, SubgroupOptions
 
 
-class Comparison:
+class Comparison(WithClasses):
     """Two models compared on the cases both have; what :func:`compare_models` gives. Every difference is B minus A.
 
     Attributes:
@@ -70,17 +70,6 @@ class Comparison:
         self.classes: dict[str, Comparison] = {
             name: Comparison(found, first, names, name) for name, found in comparison.classes.items()
         }
-
-    @property
-    def subgroups_of_classes(self) -> pd.DataFrame:
-        """The tables of subgroups of the mean and of each class as one, with the class in the column ``class``.
-
-        ``q`` is corrected over the subgroups of all classes together. The table of subgroups itself where there is one
-        foreground.
-        """
-        if not self.classes:
-            return self.subgroups
-        return stacked({MEAN: self.subgroups, **{name: found.subgroups for name, found in self.classes.items()}})
 
     @property
     def furthest_below_its_class(self) -> pd.DataFrame:
