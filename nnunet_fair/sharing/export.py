@@ -19,13 +19,13 @@ from nnunet_fair.locks import folder_lock
 from nnunet_fair.metadata.fair_cases import find_fair_cases, read_fair_cases
 from nnunet_fair.outputs import refuse_foreign
 from nnunet_fair.postprocessing.settings import SETTINGS_FILE, settings_to_dict
+from nnunet_fair.prediction.checkpoints import load_checkpoint
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.sharing.checkpoint import (
     STOCK_TRAINER,
     check_stock_network,
     clean_checkpoint,
     clean_dataset,
-    load_checkpoint,
 )
 from nnunet_fair.sharing.cross_validation import read_cross_validation, subgroup_scores
 from nnunet_fair.sharing.model_card import CARD_FILE, CardRecords, is_card, model_card, published_groups

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.sharing.checkpoint import load_checkpoint
+from nnunet_fair.prediction.checkpoints import load_checkpoint
 from nnunet_fair.sharing.secrets import Secrets
 
 # Shorter texts than this occur by chance among the bytes of a model's weights.

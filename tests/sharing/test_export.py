@@ -13,9 +13,9 @@ import pytest
 from nnunet_fair.cli import main
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.fair_cases import write_fair_cases
+from nnunet_fair.prediction.checkpoints import load_checkpoint
 from nnunet_fair.prediction.model import open_model
 from nnunet_fair.prediction.nnunet_predict import make_trainers_findable
-from nnunet_fair.sharing.checkpoint import load_checkpoint
 from nnunet_fair.sharing.export import export_model
 from nnunet_fair.sharing.secrets import ways_to_write_date
 

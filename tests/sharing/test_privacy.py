@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.metadata.fair_cases import write_fair_cases
-from nnunet_fair.sharing.checkpoint import load_checkpoint
+from nnunet_fair.prediction.checkpoints import load_checkpoint
 from nnunet_fair.sharing.privacy import check_archive, find_in_bytes, find_in_own_words, find_in_texts
 from nnunet_fair.sharing.secrets import Secrets, collect_secrets, occurs_by_chance, ways_to_write_date
 

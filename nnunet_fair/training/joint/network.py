@@ -57,11 +57,7 @@ class JointNetwork(nn.Module):
 
     def __init__(self, unet: nn.Module) -> None:
         super().__init__()
-        if [name for name, _ in unet.named_children()] != ["encoder", "decoder"]:
-            raise UserError(
-                f"a response head needs one of nnU-Net's U-Nets (plain or residual encoder), and the plans describe a "
-                f"{type(unet).__name__}; choose other plans, or train the segmentation alone"
-            )
+        check_unet(unet)
         encoder: Any = unet.encoder
         decoder: Any = unet.decoder
         self.encoder, self.decoder = encoder, decoder
@@ -80,6 +76,22 @@ class JointNetwork(nn.Module):
         if self.training:
             self.response_logits = self.response_head(skips[-1])
         return self.decoder(skips)
+
+
+def check_unet(unet: nn.Module) -> None:
+    """Refuse a network that is no U-Net of encoder and decoder, as nnU-Net's transformers.
+
+    Args:
+        unet: the network nnU-Net built.
+
+    Raises:
+        UserError: it is none.
+    """
+    if [name for name, _ in unet.named_children()] != ["encoder", "decoder"]:
+        raise UserError(
+            f"a response head needs one of nnU-Net's U-Nets (plain or residual encoder), and the plans describe a "
+            f"{type(unet).__name__}; choose other plans, or train the segmentation alone"
+        )
 
 
 def _without_head(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:

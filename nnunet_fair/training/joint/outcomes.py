@@ -21,11 +21,11 @@ RESPONSE_TABLE = "NNUNET_FAIR_RESPONSE_TABLE"
 
 @dataclass(frozen=True, repr=False)
 class Outcomes:
-    """The outcomes of a fold's training cases.
+    """The outcomes of a fold's training cases, or of its validation cases.
 
     Attributes:
         by_case: 0 or 1 by case ID; cases without a known outcome are not in it.
-        n_cases: training cases, with and without an outcome.
+        n_cases: the cases, with and without an outcome.
     """
 
     by_case: Mapping[str, float]
@@ -50,20 +50,24 @@ class Outcomes:
         return [self.by_case.get(str(case_id), float("nan")) for case_id in case_ids]
 
 
-def read_outcomes(dataset: str, column: str, train_ids: Sequence[str]) -> Outcomes:
-    """Read the outcomes of the training cases.
+def read_outcomes(
+    dataset: str, column: str, case_ids: Sequence[str], *, cases: str = "training cases", both: bool = True
+) -> Outcomes:
+    """Read the outcomes of the training cases, or of others.
 
     Args:
         dataset: the dataset's name, whose ``fair_cases.csv`` is read, unless the environment variable
             ``NNUNET_FAIR_RESPONSE_TABLE`` names another table.
         column: the outcome's column.
-        train_ids: the training cases.
+        case_ids: the cases.
+        cases: what they are, for messages.
+        both: whether cases of both outcomes are needed.
 
     Returns:
         The outcomes.
 
     Raises:
-        UserError: the table cannot be used or lacks the column, or the training cases do not have both outcomes.
+        UserError: the table cannot be used or lacks the column, or the cases do not have both outcomes.
     """
     frame, path = _table(dataset)
     if column not in frame.columns:
@@ -72,17 +76,17 @@ def read_outcomes(dataset: str, column: str, train_ids: Sequence[str]) -> Outcom
             f"{', '.join(map(repr, frame.columns)) or 'none beside the case ID'}; name another column, add it, or set "
             f"{RESPONSE_TABLE} to a table that has it"
         )
-    train_ids = list(map(str, train_ids))
-    rows = match_rows(frame.index, train_ids).rows
+    case_ids = list(map(str, case_ids))
+    rows = match_rows(frame.index, case_ids).rows
     found = frame.loc[list(rows.values()), [column]].set_axis(pd.Index(list(rows)), axis="index")
     known = outcome_values(found, column, str(path)).dropna()
-    if known.nunique() < 2:
+    if both and known.nunique() < 2:
         one = f"{len(known)} have the outcome {int(known.iloc[0])} and none the other" if len(known) else "none has one"
         raise UserError(
-            f"a response head learns from cases of both outcomes; of the fold's {len(train_ids)} training cases {one} "
+            f"a response head learns from cases of both outcomes; of the fold's {len(case_ids)} {cases} {one} "
             f"in column {column!r} of {path}; complete the column, or name another one (setting `response_column`)"
         )
-    return Outcomes(known.to_dict(), len(train_ids))
+    return Outcomes(known.to_dict(), len(case_ids))
 
 
 def _table(dataset: str) -> tuple[pd.DataFrame, Path]:

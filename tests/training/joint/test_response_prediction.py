@@ -15,8 +15,8 @@ from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_fair.cli import main
+from nnunet_fair.prediction.checkpoints import load_checkpoint
 from nnunet_fair.prediction.nnunet_predict import make_trainers_findable
-from nnunet_fair.sharing.checkpoint import load_checkpoint
 from nnunet_fair.training.joint.response_prediction import HEAD_KEY
 from nnunet_fair.training.joint.trainer import (
     nnUNetTrainerFairJoint,
