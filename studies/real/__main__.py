@@ -73,10 +73,10 @@ def main() -> int:
     """
     args = arguments().parse_args()
     cohort = COHORTS[args.cohort]
-    scale = QUICK if args.quick else FULL if args.full else NIGHT
+    scale = (QUICK if args.quick else FULL if args.full else NIGHT)[cohort.key]
     root = args.o or Path(os.environ.get(WORK, "real_study"))
     work = root.absolute() / f"{cohort.key}-{scale.name}"
-    default = work / "report" if args.quick else RESULTS / (cohort.key if scale is NIGHT else f"{cohort.key}-full")
+    default = work / "report" if args.quick else RESULTS / (f"{cohort.key}-full" if args.full else cohort.key)
     results = (args.results or default).absolute()
     failed: list[str] = []
     try:

@@ -88,7 +88,7 @@ def prepare(cohort: Cohort, scale: Scale, work: Path, archive: Path | None, n_pr
         UserError: the data are missing, or the working folder holds a cohort made for other settings.
     """
     dataset = Dataset(cohort, work)
-    network = None if scale.network is None else asdict(scale.network[cohort.key])
+    network = None if scale.network is None else asdict(scale.network)
     made_as = json.loads(json.dumps({"network": network, "patients": scale.patients}))
     ready = work / READY
     if ready.is_file():
@@ -107,7 +107,7 @@ def prepare(cohort: Cohort, scale: Scale, work: Path, archive: Path | None, n_pr
     labels = {case_id: _label(dataset, case_id) for case_id in table.index}
     _write_groups(dataset, table, label_volumes(table.index, labels))
     _run("nnUNetv2_extract_fingerprint", "-d", str(cohort.number), "-np", str(n_processes))
-    plan(dataset, None if scale.network is None else scale.network[cohort.key])
+    plan(dataset, scale.network)
     _run(
         *("nnUNetv2_preprocess", "-d", str(cohort.number), "-plans_name", PLANS),
         *("-c", CONFIGURATION, "-np", str(n_processes)),

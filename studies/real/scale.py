@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of a study's trainings.
+    """The size of a cohort's trainings.
 
     Attributes:
         name: also the working folder's.
-        network: by cohort; None for the plan nnU-Net makes itself.
+        network: None for the plan nnU-Net makes itself.
         epochs: epochs of a training; None for nnU-Net's 1000.
         iterations: training iterations an epoch; None for nnU-Net's 250.
         val_iterations: validation iterations an epoch; None for nnU-Net's 50.
@@ -43,7 +43,7 @@ class Scale:
     """
 
     name: str
-    network: dict[str, Network] | None
+    network: Network | None
     epochs: int | None
     iterations: int | None
     val_iterations: int | None
@@ -59,13 +59,10 @@ class Scale:
         return {name: value for name, value in asdict(self).items() if name not in ("name", "checkpoints")}
 
 
-NIGHT = Scale(
+_NIGHT = Scale(
     name="night",
-    network={
-        "lgg": Network(1.0, (128, 112), 12, (16, 128), 1),
-        "busbra": Network(2.0, (112, 96), 12, (16, 128), 1),
-    },
-    epochs=40,
+    network=None,
+    epochs=None,
     iterations=25,
     val_iterations=2,
     learning_rate=0.01,
@@ -75,27 +72,20 @@ NIGHT = Scale(
     checkpoints=False,
     patients=None,
 )
+NIGHT = {
+    "lgg": replace(_NIGHT, network=Network(2.0, (64, 56), 8, (16, 128), 1), epochs=30),
+    "busbra": replace(_NIGHT, network=Network(3.5, (64, 56), 12, (16, 128), 1), epochs=40),
+}
 """The study of the page."""
 
-QUICK = Scale(
-    name="quick",
-    network={
-        "lgg": Network(2.0, (48, 48), 4, (4, 8), 1),
-        "busbra": Network(4.0, (48, 48), 4, (4, 8), 1),
-    },
-    epochs=3,
-    iterations=2,
-    val_iterations=1,
-    learning_rate=0.01,
-    mirror_predictions=False,
-    device="cpu",
-    workers=0,
-    checkpoints=False,
-    patients=20,
-)
+_QUICK = replace(_NIGHT, name="quick", epochs=3, iterations=2, val_iterations=1, patients=20)
+QUICK = {
+    "lgg": replace(_QUICK, network=Network(2.0, (48, 48), 4, (4, 8), 1)),
+    "busbra": replace(_QUICK, network=Network(4.0, (48, 48), 4, (4, 8), 1)),
+}
 """To try the machinery: its numbers mean nothing."""
 
-FULL = Scale(
+_FULL = Scale(
     name="full",
     network=None,
     epochs=None,
@@ -108,4 +98,5 @@ FULL = Scale(
     checkpoints=True,
     patients=None,
 )
+FULL = dict.fromkeys(NIGHT, _FULL)
 """nnU-Net's default 2D plan and schedule, for a GPU."""
