@@ -20,6 +20,7 @@ COMMANDS = (
     "metadata",
     "audit",
     "plans",
+    "check-evidence",
     "predict",
     "postprocess",
     "evaluate",

@@ -23,6 +23,11 @@ def ext_trainer_value(current: str | None) -> str:
     return os.pathsep.join(folders)
 
 
+def make_trainers_findable() -> None:
+    """Let nnU-Net, in this process and those it starts, find the plugin's trainers by name."""
+    os.environ[EXT_TRAINER] = ext_trainer_value(os.environ.get(EXT_TRAINER))
+
+
 def ext_trainer_lines() -> str:
     """The shell line to ``eval``."""
     return f"export {EXT_TRAINER}={shlex.quote(ext_trainer_value(os.environ.get(EXT_TRAINER)))}"

@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair import __version__
+from nnunet_fair.environment import make_trainers_findable
 from nnunet_fair.errors import UserError
 from nnunet_fair.masks.endings import list_images
 from nnunet_fair.metadata.case_metadata import SPLITS_FINAL
@@ -20,7 +21,7 @@ from nnunet_fair.paths import preprocessed_folder
 from nnunet_fair.prediction.encoder_features import image_features
 from nnunet_fair.prediction.model import TrainedModel, configuration_settings
 from nnunet_fair.prediction.nnunet_images import image_problem
-from nnunet_fair.prediction.nnunet_predict import load_predictor, make_trainers_findable
+from nnunet_fair.prediction.nnunet_predict import load_predictor
 from nnunet_fair.prediction.options import PredictorOptions
 
 if TYPE_CHECKING:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_fair.environment import ext_trainer_value
+from nnunet_fair.environment import make_trainers_findable
 from nnunet_fair.errors import UserError
-from nnunet_fair.paths import EXT_TRAINER
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.prediction.options import PredictorOptions
 
 if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
-
-def make_trainers_findable() -> None:
-    """Let nnU-Net, in this process and those it starts, find the plugin's trainers by name."""
-    os.environ[EXT_TRAINER] = ext_trainer_value(os.environ.get(EXT_TRAINER))
 
 
 def predict_images(

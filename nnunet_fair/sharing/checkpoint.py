@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 from nnunet_fair.dataset_conversion.recipes import RECIPE_KEY
+from nnunet_fair.environment import make_trainers_findable
 from nnunet_fair.errors import UserError
 from nnunet_fair.prediction.model import TrainedModel
-from nnunet_fair.prediction.nnunet_predict import make_trainers_findable
 
 STOCK_TRAINER = "nnUNetTrainer"
 _FOR_PREDICTION = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from nnunet_fair.files import write_json
 from nnunet_fair.training.config import LARGEST_WEIGHT
 
 VERSION = 1
+_EPOCH = re.compile(r"_(\d+)\.json$")
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,6 +102,14 @@ def load_state(folder: Path, epoch: int) -> FairState | None:
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return None
+
+
+def last_state(folder: Path) -> FairState | None:
+    """The state of the latest epoch that was saved in a fold's folder; None where none can be used."""
+    epochs = {
+        int(found[1]) for path in folder.glob(_state_file(folder, "*", "*")) if (found := _EPOCH.search(path.name))
+    }
+    return next(filter(None, (load_state(folder, epoch) for epoch in sorted(epochs, reverse=True))), None)
 
 
 def _checked(state: FairState) -> FairState:

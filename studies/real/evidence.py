@@ -14,12 +14,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from nnunet_fair.files import write_csv
+from nnunet_fair.training.chance import MEASURES, dealt_out, find
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.finder import SubgroupFinder
 from nnunet_fair.training.method import ON_SAMPLING
 from studies.real.dataset import Dataset
 from studies.real.methods import STOCK
-from studies.real.runs import FOLDS, SCORES, WEIGHTS, permuted
+from studies.real.runs import FOLDS, PERMUTATION, SCORES, WEIGHTS
 
 N_PERMUTATIONS = 20
 ENDING = ".evidence.csv"
@@ -66,15 +67,11 @@ def evidence_table(
     late = scores.iloc[len(scores) // 2 :: _EVERY]
     rows = []
     for permutation in range(n_permutations + 1):
-        table = cases if permutation == 0 else permuted(cases, patient_of, permutation)
+        table = cases if permutation == 0 else dealt_out(cases, patient_of, (permutation, PERMUTATION))
         finder = SubgroupFinder(table, table, FairConfig(), ON_SAMPLING)
-        found = []
-        for _, row in late.iterrows():
-            refresh = finder.refresh(row)
-            probability = refresh.divergence["probability"].max() if len(refresh.divergence) else 0.0
-            found.append((np.nan_to_num(probability), refresh.weights.std()))
-        means = np.mean(found, axis=0).round(4)
-        rows.append({"permutation": permutation, "largest_probability": means[0], "weight_spread": means[1]})
+        found = [find(finder, row) for _, row in late.iterrows()]
+        means = {name: np.mean([getattr(finding, name) for finding in found]).round(4) for name in MEASURES}
+        rows.append({"permutation": permutation, **means})
     return pd.DataFrame(rows)
 
 
@@ -87,7 +84,7 @@ def evidence_summary(results: Path) -> pd.DataFrame:
     """
     tables = [pd.read_csv(path) for path in sorted(results.glob(f"*{ENDING}"))]
     rows = []
-    for measure in ("largest_probability", "weight_spread") if tables else ():
+    for measure in MEASURES if tables else ():
         real = [table[measure].iloc[0] for table in tables]
         chance = [table[measure].iloc[1:].to_numpy() for table in tables]
         above = [(values >= own).mean() for own, values in zip(real, chance, strict=True)]

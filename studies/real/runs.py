@@ -21,6 +21,7 @@ from nnunet_fair.files import write_csv, write_json
 from nnunet_fair.masks.endings import list_masks
 from nnunet_fair.masks.pairing import pair_cases
 from nnunet_fair.metadata.fair_cases import write_fair_cases
+from nnunet_fair.training.chance import dealt_out
 from studies.real.dataset import CONFIGURATION, PLANS, SHIFT_SPLIT, SPLITS, Dataset, point_to
 from studies.real.methods import METHODS
 from studies.real.results import late_evidence, numbered, write_result
@@ -29,6 +30,8 @@ from studies.real.scale import Scale
 if TYPE_CHECKING:
     from studies.real.trainers import Watched
 
+PERMUTATION = 4711
+"""Beside the run's seed, of the order in which attributes are dealt out."""
 SCORES, WEIGHTS = "running_scores.csv", "weights.csv"
 FOLDS, SHIFT = "folds", "shift"
 
@@ -107,23 +110,11 @@ def _lay_out(folder: Path, run: Run, dataset: Dataset) -> None:
     splits = dataset.folder / SHIFT_SPLIT if run.part == SHIFT else dataset.preprocessed / SPLITS
     shutil.copyfile(splits, target / SPLITS)
     cases = dataset.cases()
-    write_fair_cases(permuted(cases, dataset.patient_of(), run.seed) if method.permuted else cases, target)
+    dealt = dealt_out(cases, dataset.patient_of(), (run.seed, PERMUTATION)) if method.permuted else cases
+    write_fair_cases(dealt, target)
     plans = json.loads((dataset.preprocessed / f"{PLANS}.json").read_text())
     write_json({**plans, "nnunet_fair": dict(method.settings)}, target / f"{PLANS}.json")
     point_to(folder, folder / "results")
-
-
-def permuted(cases: pd.DataFrame, patient_of: pd.Series, seed: int) -> pd.DataFrame:
-    """The attribute table with the patients' rows dealt out at random: every group keeps its size in patients.
-
-    Args:
-        cases: groups of each case, which are those of its patient.
-        patient_of: the patient of each case.
-        seed: of the permutation.
-    """
-    rows = cases.groupby(patient_of.reindex(cases.index)).first().sort_index()
-    dealt = rows.iloc[np.random.default_rng([seed, 4711]).permutation(len(rows))].set_axis(rows.index)
-    return dealt.loc[patient_of.reindex(cases.index)].set_axis(cases.index)
 
 
 def _train(run: Run, dataset: Dataset, scale: Scale, folder: Path) -> Watched:

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from nnunet_fair.errors import UserError
+from nnunet_fair.training.chance import dealt_out
 from studies.real.dataset import shift_split, size_thirds
 from studies.real.results import (
     check_settings,
@@ -12,7 +13,7 @@ from studies.real.results import (
     patient_scores,
     write_result,
 )
-from studies.real.runs import Run, permuted
+from studies.real.runs import Run
 
 PATIENT_OF = pd.Series({"a_l": "P1", "a_r": "P1", "b_s": "P2", "c_s": "P3"})
 
@@ -72,12 +73,12 @@ def test_the_second_half_of_a_training_is_summed_up(tmp_path):
 def test_permuted_attributes_stay_with_a_patient_and_keep_their_numbers():
     patients = pd.Series({f"{p}_{view}": f"P{p}" for p in range(40) for view in "lr"})
     cases = pd.DataFrame({"age": [f"g{int(name[1:]) % 4}" for name in patients]}, index=patients.index)
-    dealt = permuted(cases, patients, 3)
+    dealt = dealt_out(cases, patients, 3)
     assert (dealt.groupby(patients)["age"].nunique() == 1).all()
     assert dealt["age"].value_counts().to_dict() == cases["age"].value_counts().to_dict()
     assert (dealt["age"] != cases["age"]).mean() > 0.5
-    assert dealt.equals(permuted(cases, patients, 3))
-    assert not dealt.equals(permuted(cases, patients, 4))
+    assert dealt.equals(dealt_out(cases, patients, 3))
+    assert not dealt.equals(dealt_out(cases, patients, 4))
 
 
 def test_nobody_held_out_trains_in_the_shift():

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_fair.case_ids import match_rows
 from nnunet_fair.errors import UserError
 from nnunet_fair.masks.label_classes import declared_classes
 from nnunet_fair.metadata.audit.association import association_table, same_attributes
@@ -25,11 +24,12 @@ from nnunet_fair.metadata.audit.group_tables import (
     triple_counts,
 )
 from nnunet_fair.metadata.case_table import TableReading
-from nnunet_fair.metadata.cells import as_number, text_value
+from nnunet_fair.metadata.cells import as_number
 from nnunet_fair.metadata.coverage import attribute_counts, sparse_attributes
 from nnunet_fair.metadata.dataset_cases import DatasetCases, find_cases
 from nnunet_fair.metadata.fair_cases import find_fair_cases, read_fair_cases
 from nnunet_fair.metadata.folds import fold_balance
+from nnunet_fair.metadata.patients import patients_of_cases
 from nnunet_fair.paths import dataset_name, preprocessed_folder, raw_folder
 from nnunet_fair.settings_record import nearest_hint
 
@@ -125,8 +125,6 @@ def audit_dataset(dataset: str | int, options: AuditOptions) -> Audit:
     """
     name = dataset_name(dataset)
     cases = find_cases(name)
-    if (options.table is None) != (options.patient_column is None):
-        raise UserError("`table` and `patient_column` belong together: they say which cases are of one patient")
     if options.sd is not None and options.scores is not None:
         raise UserError("`sd` has no effect beside `scores`; give one of the two")
     case_ids = [*cases.training, *cases.test]
@@ -193,17 +191,10 @@ def _groups(name: str, case_ids: list[str], options: AuditOptions) -> pd.DataFra
 
 def _patients(case_ids: list[str], options: AuditOptions) -> tuple[pd.Series, list[str]]:
     """The patient of each case (itself where nothing is known), and what had to be understood."""
-    itself = pd.Series(case_ids, index=case_ids, dtype=object)
-    if options.table is None or options.patient_column is None:
-        return itself, ["patients are not known: every case counts as one (name the table and its column of patients)"]
-    table = options.reading.read(options.table)
-    column = options.patient_column
-    if column not in table.frame.columns:
-        raise UserError(f"{options.table} has no patient column {column!r}{nearest_hint(column, table.frame.columns)}")
-    match = match_rows(table.frame.index, case_ids)
-    named = table.frame.loc[list(match.rows.values()), column].map(text_value).set_axis(list(match.rows), axis="index")
-    named = named.reindex(case_ids)
-    return named.where(named.notna(), itself), [*table.notes_on([column]), *match.notes]
+    patients, notes = patients_of_cases(case_ids, options.table, options.patient_column, options.reading)
+    if options.table is None:
+        notes = ["patients are not known: every case counts as one (name the table and its column of patients)"]
+    return patients, notes
 
 
 def _counted(n: int, what: str) -> str:
