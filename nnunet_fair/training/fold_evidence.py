@@ -84,7 +84,8 @@ def check_evidence(model: Path, folds: Sequence[int | str], options: EvidenceOpt
     method = _method(trainer)
     config = method.settings(plans, trainer)
     metadata = chosen_attributes(read_metadata(find_fair_cases(model.parent.name)), config.attributes)
-    rows, notes = [], []
+    rows: list[dict[str, object]] = []
+    notes: list[str] = []
     for fold in folds:
         state = _state(model / f"fold_{fold}")
         train_ids = sorted(state.weights)
