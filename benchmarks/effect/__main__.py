@@ -2,6 +2,7 @@
 
     python -m benchmarks.effect --quick          two cohorts with a learnable disparity, 5 seeds: 20 minutes on 2 cores
     python -m benchmarks.effect                  the study of docs/effect.md: about five hours on 2 cores
+    python -m benchmarks.effect --scratch        from random weights, 10 seeds: about four hours on 2 cores
     python -m benchmarks.effect --full           larger network and cohorts, 60 trainings: a GPU and a night
     python -m benchmarks.effect --report-only    tables and figures of what is done
 
@@ -15,8 +16,8 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.effect.scale import LARGE, SMALL
-from benchmarks.effect.study import FULL, QUICK, STUDY, conduct
+from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
+from benchmarks.effect.study import FULL, QUICK, SCRATCH, STUDY, conduct
 from benchmarks.effect.summary import summarise
 
 
@@ -25,13 +26,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a small part of the study")
+    size.add_argument("--scratch", action="store_true", help="each training from random weights of its own")
     size.add_argument("--full", action="store_true", help="the study at a more realistic size")
     parser.add_argument("-o", type=Path, default=Path("effect_study"), metavar="FOLDER", help="default: effect_study")
     parser.add_argument("-np", type=int, default=2, metavar="N", help="trainings at a time (default 2)")
     parser.add_argument("--report-only", action="store_true", help="train nothing")
     args = parser.parse_args()
-    parts, scale = (FULL, LARGE) if args.full else (QUICK if args.quick else STUDY, SMALL)
-    work = args.o.absolute() / ("full" if args.full else "small")
+    name, parts, scale = "small", STUDY, SMALL
+    if args.quick:
+        parts = QUICK
+    elif args.scratch:
+        name, parts, scale = "scratch", SCRATCH, FROM_SCRATCH
+    elif args.full:
+        name, parts, scale = "full", FULL, LARGE
+    work = args.o.absolute() / name
     os.environ.setdefault("nnUNet_def_n_proc", "1")
     # the commands installed beside this Python, also where its environment is not activated
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -116,6 +116,13 @@ METHODS = {
             _T0,
             **{**_BY_BATCH, "fair": replace(_LOSS["fair"], on_sampling=True)},
         ),
+        Method(
+            "loss_and_sampling",
+            "FairDiv loss and sampling",
+            _NEW,
+            **{**_LOSS, "fair": replace(_LOSS["fair"], on_sampling=True)},
+        ),
+        Method("sampling_clipped", "FairDiv sampling, clipped at 0.7", _NEW, _SAMPLING, max_gradient=_CLIP),
         _sampling("sampling_t0", ""),
         _sampling("sampling_lowest", ", lowest divergence", fair=replace(_SAMPLING, search=shrunk_lowest(5.0))),
         _sampling("sampling_s8_smooth", ", strength 8", {"strength": 8.0}),
@@ -154,5 +161,6 @@ CHAPTERS = {
     ),
     "long": ("oracle_long", "sampling_long", "oracle_loss_long"),
     "accumulated": ("oracle_loss_accumulated",),
+    "scratch": ("loss_and_sampling", "sampling_clipped", "stock_clipped"),
 }
 """The questions the study asks, and the methods that answer each: one group of tables and one figure a question."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -22,7 +22,8 @@ class Scale:
         val_iterations: validation iterations an epoch.
         learning_rate: initial learning rate.
         device: ``cpu`` or ``cuda``.
-        start_epochs: epochs of the training that gives the network all trainings start from.
+        start_epochs: epochs of the training that gives the network all trainings start from; 0 where they start from
+            random weights.
         start_learning_rate: its initial learning rate.
     """
 
@@ -68,6 +69,9 @@ SMALL = Scale(
     start_epochs=45,
     start_learning_rate=0.03,
 )
+
+FROM_SCRATCH = replace(SMALL, epochs=60, iterations=25, learning_rate=0.03, start_epochs=0)
+"""Three and three quarter times the steps, each training from random weights of its own."""
 
 LARGE = Scale(
     n_cases=750,

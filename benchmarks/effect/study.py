@@ -60,6 +60,10 @@ STUDY = (
     Part(("distinct",), _COMPLETE, ("stock_long", *CHAPTERS["long"]), 3),
     Part(("distinct",), _COMPLETE, ("stock_accumulated", *CHAPTERS["accumulated"]), 5),
 )
+SCRATCH = (
+    Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "loss_and_sampling", "loss", "oracle"), 10),
+    Part(LEARNABLE, _COMPLETE, CHAPTERS["scratch"], 10),
+)
 FULL = (
     Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle", "loss"), 5),
     Part(CONTROLS, _COMPLETE, (STOCK, "sampling"), 5),
@@ -87,14 +91,15 @@ def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -
     work.mkdir(parents=True, exist_ok=True)
     runs = all_runs(parts)
     cohorts: dict[str, Cohort] = {}
-    for kind in dict.fromkeys([START, *(run.kind for run in runs)]):
+    for kind in dict.fromkeys([*[START] * (scale.start_epochs > 0), *(run.kind for run in runs)]):
         print(f"cohort {kind}", flush=True)
         cohorts[kind] = prepare(work, kind, scale, max(2, n_processes))
     os.environ["OMP_NUM_THREADS"] = "1" if scale.device == "cpu" else "8"
     processes = get_context("spawn")
-    print("the network every training starts from", flush=True)
-    with processes.Pool(1) as pool:  # a training changes its process's environment
-        pool.apply(train_start, (cohorts[START], scale, work))
+    if scale.start_epochs > 0:
+        print("the network every training starts from", flush=True)
+        with processes.Pool(1) as pool:  # a training changes its process's environment
+            pool.apply(train_start, (cohorts[START], scale, work))
     todo = [(run, cohorts[run.kind], scale, work) for run in runs if not (run.folder(work) / CASES).is_file()]
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them done before", flush=True)
     failed = []

@@ -14,8 +14,8 @@ from benchmarks.effect.differences import seed_differences, t_interval
 from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, Method
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from benchmarks.effect.runs import Run, training_cases
-from benchmarks.effect.scale import LARGE, SMALL
-from benchmarks.effect.study import FULL, QUICK, STUDY, all_runs
+from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
+from benchmarks.effect.study import FULL, QUICK, SCRATCH, STUDY, all_runs
 from benchmarks.effect.summary import tables
 from benchmarks.effect.trainer import accumulate_gradients
 from benchmarks.effect.variants import DiceTermOnly, EffectSession, exponential_weights, shrunk_lowest
@@ -79,13 +79,13 @@ def test_training_cases_depend_on_the_seed_alone():
     assert sorted(folds[0]["train"] + folds[0]["val"]) == case_ids
 
 
-@pytest.mark.parametrize("scale", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("scale", [SMALL, FROM_SCRATCH, LARGE], ids=["small", "scratch", "large"])
 def test_a_seed_leaves_cases_to_validate(scale):
     assert scale.n_train < scale.n_cases * (1 - TEST_FRACTION)
 
 
 def test_each_run_comes_once_and_the_reference_is_always_there():
-    for parts in (QUICK, STUDY, FULL):
+    for parts in (QUICK, STUDY, SCRATCH, FULL):
         runs = all_runs(parts)
         assert len(runs) == len(set(runs))
         for run in runs:
@@ -117,11 +117,12 @@ def test_the_interval_over_the_seeds_is_students():
 
 
 def test_each_question_has_its_runs_in_the_study():
-    runs = all_runs(STUDY)
+    n_seeds = {"long": 3, "scratch": 10}
     for chapter, methods in CHAPTERS.items():
+        runs = all_runs(SCRATCH if chapter == "scratch" else STUDY)
         for method in methods:
             seeds = {run.seed for run in runs if run.method == method and run.kind == "distinct"}
-            assert seeds == set(range(3 if chapter == "long" else 5))
+            assert seeds == set(range(n_seeds.get(chapter, 5)))
 
 
 def test_the_exponential_rule_by_hand():
