@@ -3,6 +3,7 @@
     python -m benchmarks.effect --quick          two cohorts with a learnable disparity, 5 seeds: 20 minutes on 2 cores
     python -m benchmarks.effect                  the study of docs/effect.md: about five hours on 2 cores
     python -m benchmarks.effect --scratch        from random weights, 10 seeds: about four hours on 2 cores
+    python -m benchmarks.effect --small-lesions  what may lift small lesions, on the cohort "small": an hour on 2 cores
     python -m benchmarks.effect --full           larger network and cohorts, 60 trainings: a GPU and a night
     python -m benchmarks.effect --report-only    tables and figures of what is done
 
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
-from benchmarks.effect.study import FULL, QUICK, SCRATCH, STUDY, conduct
+from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, conduct
 from benchmarks.effect.summary import summarise
 
 
@@ -27,6 +28,7 @@ def main() -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a small part of the study")
     size.add_argument("--scratch", action="store_true", help="each training from random weights of its own")
+    size.add_argument("--small-lesions", action="store_true", help="the candidates of studies.small_lesions")
     size.add_argument("--full", action="store_true", help="the study at a more realistic size")
     parser.add_argument("-o", type=Path, default=Path("effect_study"), metavar="FOLDER", help="default: effect_study")
     parser.add_argument("-np", type=int, default=2, metavar="N", help="trainings at a time (default 2)")
@@ -35,6 +37,8 @@ def main() -> int:
     name, parts, scale = "small", STUDY, SMALL
     if args.quick:
         parts = QUICK
+    elif args.small_lesions:
+        parts = SMALL_LESIONS
     elif args.scratch:
         name, parts, scale = "scratch", SCRATCH, FROM_SCRATCH
     elif args.full:

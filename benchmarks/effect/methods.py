@@ -28,6 +28,7 @@ class Method:
         refresh_every: epochs from one refresh of the weights to the next.
         reference: ``oracle``, ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
         argument: the reference's factor or step size.
+        candidate: what is changed of nnU-Net's loss or patches for small lesions, see ``studies.small_lesions``.
         longer: how many times as many epochs are trained.
         accumulated: batches whose gradients are averaged for one step of the optimiser.
         baseline: the method it is compared with.
@@ -44,6 +45,7 @@ class Method:
     refresh_every: int = 1
     reference: str = ""
     argument: float = 0.0
+    candidate: str = ""
     longer: int = 1
     accumulated: int = 1
     baseline: str = STOCK
@@ -71,6 +73,15 @@ _LONG = {"longer": 3, "baseline": "stock_long"}
 _ACCUMULATED = {"longer": 3, "accumulated": 4, "baseline": "stock_accumulated"}
 _CLIP = 0.7
 """About what nine of ten gradients of a stock training stay below (``runs.csv``: ``gradient_90``, 0.5 to 0.9)."""
+
+
+_SMALL_LESIONS = {
+    "smooth_dice": "Dice smoothed by 1",
+    "inverse_size": "lesions by inverse size",
+    "lesion_patches": "patches lesion by lesion",
+    "blob_loss": "blob loss",
+}
+"""The Dice of nnU-Net's 3D configurations is each image's own already."""
 
 
 def _sampling(name: str, label: str, settings: Mapping[str, Any] | None = None, **others: Any) -> Method:
@@ -143,6 +154,14 @@ METHODS = {
         Method("oracle_long", "oracle, sampling ×4", _KNOWN, _KNOWN_SAMPLING, **_ORACLE, **_LONG),
         _sampling("sampling_long", "", **_LONG),
         Method("oracle_loss_long", "oracle, loss ×4", _KNOWN, _KNOWN_LOSS, **_ORACLE, **_LONG),
+        *(
+            Method(candidate, label, _UNWEIGHTED, _SAMPLING, candidate=candidate)
+            for candidate, label in _SMALL_LESIONS.items()
+        ),
+        *(
+            Method(f"sampling_{candidate}", f"FairDiv sampling, {label}", _NEW, _SAMPLING, candidate=candidate)
+            for candidate, label in _SMALL_LESIONS.items()
+        ),
         Method("stock_accumulated", "stock nnU-Net, 4 batches a step", _UNWEIGHTED, **_BOTH, **_ACCUMULATED),
         Method("oracle_loss_accumulated", "oracle, loss ×4", _KNOWN, _KNOWN_LOSS, **_ORACLE, **_ACCUMULATED),
     )
@@ -161,6 +180,7 @@ CHAPTERS = {
     ),
     "long": ("oracle_long", "sampling_long", "oracle_loss_long"),
     "accumulated": ("oracle_loss_accumulated",),
+    "small_lesions": (*_SMALL_LESIONS, *(f"sampling_{name}" for name in _SMALL_LESIONS)),
     "scratch": ("loss_and_sampling", "sampling_clipped", "stock_clipped"),
 }
 """The questions the study asks, and the methods that answer each: one group of tables and one figure a question."""

@@ -137,14 +137,17 @@ def _train(run: Run, cohort: Cohort, scale: Scale, work: Path, output: Path):
     import torch
 
     from benchmarks.effect.trainer import EffectTrainer
+    from studies.small_lesions.trainers import with_candidate
 
     os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112 - nnU-Net's own name; batches in one order
     torch.set_num_threads(1 if scale.device == "cpu" else 8)
     preprocessed = Path(os.environ["nnUNet_preprocessed"]) / cohort.dataset  # noqa: SIM112
     plans = {**json.loads((preprocessed / f"{PLANS}.json").read_text()), "continue_training": False}
     dataset_json = json.loads((preprocessed / "dataset.json").read_text())
-    trainer = EffectTrainer(plans, "3d_fullres", 0, dataset_json, torch.device(scale.device))
     method = METHODS[run.method]
+    trainer = with_candidate(EffectTrainer, method.candidate)(
+        plans, "3d_fullres", 0, dataset_json, torch.device(scale.device)
+    )
     trainer.num_epochs = scale.epochs * method.longer
     trainer.study(method)
     trainer.num_iterations_per_epoch = scale.iterations

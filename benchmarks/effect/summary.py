@@ -24,6 +24,7 @@ from nnunet_fair.training.records import HISTORY_COLUMNS, HISTORY_FILE
 
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
+PER_COHORT = ("methods", "small_lesions")
 LEAST_SEEDS = 2
 """Methods with fewer are not compared: the difference of one pair of trainings says nothing about the method."""
 STATISTICS = ("mean_dsc", "worst_group_dsc", "mean_best_group_dsc", "performance", "fairness", "ranking")
@@ -62,7 +63,7 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     write_csv(comparisons, output / COMPARISONS)
     for chapter, methods in CHAPTERS.items():
         chosen = comparisons[comparisons["method"].isin(methods)]
-        if chapter != "methods":
+        if chapter not in PER_COHORT:
             chosen = chosen[chosen["kind"].isin(LEARNABLE) & (chosen["missing"] == "none")]
         if len(chosen):
             draw_effects(chosen, per_run, output / f"{chapter}.png")
@@ -202,12 +203,12 @@ def tables(comparisons: pd.DataFrame) -> list[str]:
         comparisons: rows of :func:`compare_method`.
 
     Returns:
-        Lines: for the chapter ``methods`` one table a cohort, for the others one table over the learnable cohorts.
+        Lines: for the chapters ``PER_COHORT`` one table a cohort, for the others one over the learnable cohorts.
     """
     lines = []
     for chapter, methods in CHAPTERS.items():
         rows = comparisons[comparisons["method"].isin(methods)]
-        lines += _cohort_tables(rows) if chapter == "methods" else _side_by_side(chapter, rows)
+        lines += _cohort_tables(rows) if chapter in PER_COHORT else _side_by_side(chapter, rows)
     others = comparisons[~comparisons["method"].isin(sum(CHAPTERS.values(), ()))]
     return lines + _cohort_tables(others)
 

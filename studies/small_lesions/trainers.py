@@ -56,6 +56,27 @@ class LesionPatchTrainer(nnUNetTrainer):
         return LesionByLesion(dataset_tr), dataset_val
 
 
+CANDIDATES: dict[str, type[nnUNetTrainer]] = {
+    "sample_dice": SampleDiceTrainer,
+    "smooth_dice": SmoothSampleDiceTrainer,
+    "inverse_size": InverseSizeTrainer,
+    "lesion_patches": LesionPatchTrainer,
+    "blob_loss": BlobLossTrainer,
+}
+"""By the names that methods of the studies give them."""
+
+
+def with_candidate(trainer: type, candidate: str) -> type:
+    """A trainer of this project over a candidate in the place of nnU-Net's own.
+
+    Args:
+        trainer: a class derived from ``nnUNetTrainer``; it keeps its name. Weights on the loss are not supported: they
+            know nnU-Net's own losses only.
+        candidate: key of ``CANDIDATES``; "" for the trainer as it is.
+    """
+    return type(trainer.__name__, (trainer, CANDIDATES[candidate]), {}) if candidate else trainer
+
+
 def _around(loss: Any, candidate: type[InverseSizeLoss] | type[BlobLoss]) -> nn.Module:
     """The candidate around nnU-Net's loss, inside its deep supervision."""
     if isinstance(loss, DeepSupervisionWrapper):

@@ -15,7 +15,7 @@ from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, Method
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from benchmarks.effect.runs import Run, training_cases
 from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
-from benchmarks.effect.study import FULL, QUICK, SCRATCH, STUDY, all_runs
+from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, all_runs
 from benchmarks.effect.summary import tables
 from benchmarks.effect.trainer import accumulate_gradients
 from benchmarks.effect.variants import DiceTermOnly, EffectSession, exponential_weights, shrunk_lowest
@@ -24,6 +24,7 @@ from nnunet_fair.training.finder import SubgroupFinder
 from nnunet_fair.training.losses import CaseWeightedDiceCE
 from nnunet_fair.training.method import ON_LOSS
 from nnunet_fair.training.search import LowestSearch
+from studies.small_lesions.trainers import CANDIDATES
 
 CASES = pd.DataFrame(
     {"age": ["old", "young", "young", "young"], "density": ["d", "d", "a", None]},
@@ -69,6 +70,7 @@ def test_every_method_is_a_valid_setting(method):
     assert FairConfig.from_plans(section, defaults=method.fair.defaults, without_effect=method.fair.without_effect)
     assert method.fair.on_loss or method.fair.on_sampling
     assert method.reference in ("", "oracle", "inverse", "dro") and method.label
+    assert method.candidate in ("", *CANDIDATES) and not (method.candidate and method.fair.on_loss)
 
 
 def test_training_cases_depend_on_the_seed_alone():
@@ -85,7 +87,7 @@ def test_a_seed_leaves_cases_to_validate(scale):
 
 
 def test_each_run_comes_once_and_the_reference_is_always_there():
-    for parts in (QUICK, STUDY, SCRATCH, FULL):
+    for parts in (QUICK, STUDY, SCRATCH, SMALL_LESIONS, FULL):
         runs = all_runs(parts)
         assert len(runs) == len(set(runs))
         for run in runs:
@@ -119,9 +121,10 @@ def test_the_interval_over_the_seeds_is_students():
 def test_each_question_has_its_runs_in_the_study():
     n_seeds = {"long": 3, "scratch": 10}
     for chapter, methods in CHAPTERS.items():
-        runs = all_runs(SCRATCH if chapter == "scratch" else STUDY)
+        runs = all_runs({"scratch": SCRATCH, "small_lesions": SMALL_LESIONS}.get(chapter, STUDY))
+        kind = "small" if chapter == "small_lesions" else "distinct"
         for method in methods:
-            seeds = {run.seed for run in runs if run.method == method and run.kind == "distinct"}
+            seeds = {run.seed for run in runs if run.method == method and run.kind == kind}
             assert seeds == set(range(n_seeds.get(chapter, 5)))
 
 

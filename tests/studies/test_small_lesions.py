@@ -7,14 +7,17 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch.nn.functional import cross_entropy
 
+from nnunet_fair.training.trainer import nnUNetTrainerFairDivSampling
 from studies.small_lesions.losses import BlobLoss, InverseSizeLoss, inverse_size_weights, lesion_labels
 from studies.small_lesions.patches import LesionByLesion, balanced_locations, lesion_by_lesion
 from studies.small_lesions.trainers import (
+    CANDIDATES,
     BlobLossTrainer,
     InverseSizeTrainer,
     LesionPatchTrainer,
     SampleDiceTrainer,
     SmoothSampleDiceTrainer,
+    with_candidate,
 )
 
 
@@ -159,3 +162,17 @@ def test_a_candidate_changes_one_thing(monkeypatch, trainer, inner, batch_dice, 
     assert isinstance(loss, DeepSupervisionWrapper) and type(loss.loss) is inner
     plain = loss.loss if inner is DC_and_CE_loss else loss.loss._stock
     assert (plain.dc.batch_dice, plain.dc.smooth) == (batch_dice, smooth)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_a_candidate_trains_under_fairdivs_sampling(tiny_dataset, candidate):
+    trainer = tiny_dataset().trainer(with_candidate(nnUNetTrainerFairDivSampling, candidate))
+    assert isinstance(trainer, CANDIDATES[candidate]) and isinstance(trainer, nnUNetTrainerFairDivSampling)
+    trainer.num_epochs = 2
+    trainer.run_training()
+    losses = trainer.logger.local_logger.my_fantastic_logging["train_losses"]
+    assert len(losses) == 2 and np.isfinite(losses).all()
+    assert trainer.fair_session.scores.notna().any()
+    if candidate == "lesion_patches":
+        assert isinstance(trainer.dataloader_train.data_loader._data, LesionByLesion)
