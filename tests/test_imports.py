@@ -25,7 +25,7 @@ ALLOWED = {
     "training": {"metadata", "subgroups"},
     "training.joint": {"metadata", "training"},
     "postprocessing": {"masks", "dataset_conversion"},
-    "prediction": {"masks", "metadata", "dataset_conversion", "postprocessing"},
+    "prediction": {"masks", "metadata", "dataset_conversion", "postprocessing", "training.joint"},
     "evaluation.metrics": {"masks"},
     "evaluation.scores": {"metadata", "subgroups", "evaluation.metrics"},
     "evaluation.comparison": {"subgroups", "evaluation.metrics", "evaluation.scores"},

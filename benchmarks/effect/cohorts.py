@@ -37,12 +37,16 @@ class Kind:
         seed: of the patients.
         group_fraction: share of the planted group.
         healthy: share of patients without a lesion, in the group and outside it.
+        response: what the treatment response comes from.
+        test_fraction: share of the test cases.
     """
 
     disparity: str
     seed: int
     group_fraction: float = 0.15
     healthy: float = 0.0
+    response: str = "none"
+    test_fraction: float = TEST_FRACTION
 
 
 KINDS = {
@@ -56,9 +60,10 @@ KINDS = {
     "intersection_fresh": Kind("intersection", 21),
     "distinct_healthy": Kind("distinct", 31, group_fraction=0.3, healthy=0.5),
     "balanced_healthy": Kind("balanced", 31, group_fraction=0.3, healthy=0.5),
+    "response": Kind("balanced", 41, response="enhancement", test_fraction=0.0),
 }
 """Seed 12: the patients on whom the network was trained that every training starts from. Seed 21: patients nobody
-looked at while the settings were chosen. Seed 31: for ``benchmarks.healthy``."""
+looked at while the settings were chosen. Seed 31: for ``benchmarks.healthy``; 41: for ``benchmarks.joint``."""
 MISSING_RATE = 0.25
 READY = "ready.json"
 PLANS = "effect"
@@ -129,6 +134,8 @@ def prepare(work: Path, kind: str, scale: Scale, n_processes: int) -> Cohort:
     made_as = {"disparity": made.disparity, "seed": made.seed, "n_cases": scale.n_cases, "plan": scale.plan()}
     if made.healthy:
         made_as |= {"healthy": made.healthy, "group_fraction": made.group_fraction}
+    if made.response != "none":
+        made_as |= {"response": made.response, "test_fraction": made.test_fraction}
     made_as = json.loads(json.dumps(made_as))  # tuples become lists, as they are in the file
     ready = cohort.folder / READY
     if ready.is_file() and json.loads(ready.read_text()) == made_as:
@@ -141,8 +148,8 @@ def prepare(work: Path, kind: str, scale: Scale, n_processes: int) -> Cohort:
         (
             *("nnunet_fair", "synth", "-o", str(cohort.folder / "cohort"), "-n", str(scale.n_cases), "--overwrite"),
             *("--seed", str(made.seed), "--disparity", made.disparity, "--healthy", str(made.healthy)),
-            *("--group-fraction", str(made.group_fraction), "--test-fraction", str(TEST_FRACTION)),
-            *("--missing", "none", "--max-phases", "3", "-np", np_),
+            *("--group-fraction", str(made.group_fraction), "--test-fraction", str(made.test_fraction)),
+            *("--missing", "none", "--max-phases", "3", "--response", made.response, "-np", np_),
         ),
         (
             *("nnunet_fair", "convert", "-i", str(cohort.folder / "cohort"), "-d", d, "--name", kind, "-np", np_),
@@ -214,7 +221,7 @@ def _write_metadata(cohort: Cohort, scale: Scale) -> None:
             seed=made.seed,
             disparity=made.disparity,
             group_fraction=made.group_fraction,
-            test_fraction=TEST_FRACTION,
+            test_fraction=made.test_fraction,
             missing=missing,
             missing_rate=MISSING_RATE,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +14,12 @@ from nnunet_fair import __version__
 from nnunet_fair.environment import make_trainers_findable
 from nnunet_fair.errors import UserError
 from nnunet_fair.masks.endings import list_images
-from nnunet_fair.metadata.case_metadata import SPLITS_FINAL
-from nnunet_fair.metadata.folds import read_folds
-from nnunet_fair.paths import preprocessed_folder
 from nnunet_fair.prediction.encoder_features import image_features
-from nnunet_fair.prediction.model import TrainedModel, configuration_settings
+from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.prediction.nnunet_images import image_problem
 from nnunet_fair.prediction.nnunet_predict import load_predictor
 from nnunet_fair.prediction.options import PredictorOptions
+from nnunet_fair.prediction.training_images import training_images
 
 if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -58,32 +55,12 @@ def training_case_features(model: TrainedModel, dataset: str | int, options: Pre
         UserError: the model is of fold all or the second stage of a cascade, nothing is preprocessed, or no case can be
             read.
     """
-    if "all" in model.folds:
-        raise UserError("a model of fold all has trained on every case; name numbered folds with `folds`")
-    root = preprocessed_folder(dataset)
-    folder = root / str(configuration_settings(model.plans, model.configuration)["data_identifier"])
-    if not (root / SPLITS_FINAL).is_file() or not folder.is_dir():
-        raise UserError(f"{root} has no {SPLITS_FINAL} or no {folder.name}; run nnUNetv2_preprocess and train a fold")
-    splits = read_folds(root / SPLITS_FINAL)
-    absent = [fold for fold in model.folds if int(fold) >= len(splits)]
-    if absent:
-        raise UserError(f"{root / SPLITS_FINAL} has {len(splits)} folds, none with the number {absent[0]}")
-
-    def images(fold_at: int) -> Iterator[tuple[str, np.ndarray | str]]:
-        from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
-
-        cases = splits[int(model.folds[fold_at])]
-        stored = infer_dataset_class(str(folder))(str(folder), list(cases))
-        for case_id in cases:
-            try:
-                yield case_id, np.asarray(stored.load_case(case_id)[0][:])
-            except (OSError, RuntimeError, ValueError) as error:
-                yield case_id, f"its preprocessed image cannot be read ({error})"
-
+    images = training_images(model, dataset)
     predictor = _predictor(model, options)
     rows, skipped = {}, {}
     for position, fold in enumerate(model.folds):
-        bar = tqdm(images(position), total=len(splits[int(fold)]), desc=f"features, fold {fold}", unit="case")
+        n_cases = len(images.cases[position])
+        bar = tqdm(images.of_fold(position), total=n_cases, desc=f"features, fold {fold}", unit="case")
         for case_id, image in bar:
             if isinstance(image, str):
                 skipped[case_id] = image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,7 @@ from nnunet_fair.prediction.nnunet_images import prepare_images
 from nnunet_fair.prediction.nnunet_predict import predict_images
 from nnunet_fair.prediction.options import PredictorOptions
 from nnunet_fair.prediction.prepare import PreparedCohort, prepare_cohort
+from nnunet_fair.prediction.response import Readings, ResponseHeads, read_readings
 
 REPORT_FILE = "prediction_report.csv"
 REPORT_COLUMNS = "case_id,status,reason"
@@ -37,11 +38,13 @@ class Prediction:
         report: one row a case: ``case_id``, ``status`` (``predicted`` or ``skipped``), ``reason``.
         postprocessing: what post-processing did.
         settings: the post-processing settings used.
+        readings: what the response heads say of every case that was predicted, by case ID; empty without heads.
     """
 
     report: pd.DataFrame
     postprocessing: FolderSummary
     settings: PostprocessingSettings
+    readings: Mapping[str, Readings] = field(default_factory=dict)
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -60,6 +63,7 @@ def predict_cohort(
     keep_raw: str | os.PathLike | None = None,
     n_processes: int = 1,
     overwrite: bool = False,
+    heads: ResponseHeads | None = None,
 ) -> Prediction:
     """Predict the patients of a folder, from images alone.
 
@@ -78,6 +82,7 @@ def predict_cohort(
             not predicted again, so a run that was interrupted goes on. None keeps none.
         n_processes: processes that prepare images and post-process.
         overwrite: replace masks in ``target``.
+        heads: the model's response heads (:func:`.response.read_heads`), to be read too; the masks are the same.
 
     Raises:
         UserError: no case can be predicted, the target holds masks, or the model records no recipe for a cohort.
@@ -91,9 +96,11 @@ def predict_cohort(
         settings = replace(settings, uncrop=cohort.cropped)
         options, needs_probabilities = options or PredictorOptions(), settings.on_empty == "lower-threshold"
         predicted = Path(keep_raw) if keep_raw else folder / "predicted"
-        missing = _open_raw(predicted, model, options, cohort.images, needs_probabilities)
+        needs = {"needs_probabilities": needs_probabilities, "needs_readings": heads is not None}
+        missing = _open_raw(predicted, model, options, cohort.images, **needs)
         if missing:
-            predict_images(model, missing, predicted, options, save_probabilities=needs_probabilities)
+            predict_images(model, missing, predicted, options, save_probabilities=needs_probabilities, heads=heads)
+        found = {case_id: read_readings(predicted, case_id) for case_id in cohort.images} if heads else {}
         summary = postprocess_folder(
             predicted,
             target,
@@ -105,7 +112,8 @@ def predict_cohort(
             overwrite=overwrite,
             record=lambda summary, finished: write_csv(_report(cohort, summary), finished / REPORT_FILE),
         )
-    return Prediction(_report(cohort, summary), summary, settings)
+    readings = {case_id: reading for case_id, reading in found.items() if reading is not None}
+    return Prediction(_report(cohort, summary), summary, settings, readings)
 
 
 def _prepare(root: Path, folder: Path, model: TrainedModel, n_processes: int) -> PreparedCohort:
@@ -141,7 +149,9 @@ def _open_raw(
     model: TrainedModel,
     options: PredictorOptions,
     images: Mapping[str, Sequence[Path]],
+    *,
     needs_probabilities: bool,
+    needs_readings: bool,
 ) -> dict[str, Sequence[Path]]:
     """Prepare the folder for nnU-Net's predictions; the cases that are still to be predicted.
 
@@ -172,15 +182,14 @@ def _open_raw(
     return {
         case_id: paths
         for case_id, paths in images.items()
-        if not _is_predicted(folder, case_id, ending, needs_probabilities)
+        if (needs_probabilities and not (folder / f"{case_id}.npz").is_file())  # whole, being written before the mask
+        or (needs_readings and read_readings(folder, case_id) is None)
+        or not _has_mask(folder, case_id, ending)
     }
 
 
-def _is_predicted(folder: Path, case_id: str, ending: str, needs_probabilities: bool) -> bool:
+def _has_mask(folder: Path, case_id: str, ending: str) -> bool:
     """Whether a case's mask is there and whole: nnU-Net may have been stopped while it wrote."""
-    # Probabilities are written before the mask, so with a mask they are whole.
-    if needs_probabilities and not (folder / f"{case_id}.npz").is_file():
-        return False
     try:
         read_mask(folder / f"{case_id}{ending}")
     except UserError:

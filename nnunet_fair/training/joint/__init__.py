@@ -1,1 +1,1 @@
-"""Segmentation and treatment response in one training: the head, its loss, the outcomes, the trainers."""
+"""Segmentation and treatment response in one network: head, loss, outcomes, trainers, the predictor that reads it."""

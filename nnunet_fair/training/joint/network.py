@@ -20,10 +20,17 @@ class ResponseHead(nn.Module):
 
     Args:
         n_features: channels of the bottleneck.
+
+    Attributes:
+        prevalence: share of the training cases with the outcome 1, scalar float tensor, saved with the weights: both
+            outcomes counted the same in training, and a probability has to be brought back to it. NaN before training.
     """
+
+    prevalence: Tensor
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
+        self.register_buffer("prevalence", torch.tensor(float("nan")))
         self.layers = nn.Sequential(nn.LayerNorm(2 * n_features), nn.Dropout(DROPOUT), nn.Linear(2 * n_features, 1))
 
     def forward(self, bottleneck: Tensor) -> Tensor:
@@ -40,7 +47,7 @@ class ResponseHead(nn.Module):
 
 
 class JointNetwork(nn.Module):
-    """nnU-Net's U-Net whose forward pass returns the segmentation only; while training the head's logits stay here.
+    """nnU-Net's U-Net whose forward pass returns the segmentation only; the head's logits stay here.
 
     The state of the network is that of the U-Net alone, under the same names, so that nnU-Net loads it and it loads
     nnU-Net's; the head's is ``response_head.state_dict()``.
@@ -49,7 +56,8 @@ class JointNetwork(nn.Module):
         unet: the network nnU-Net built.
 
     Attributes:
-        response_logits: of the last batch seen in training mode, float tensor of shape (B,); None before it.
+        reads_response: whether the head looks in evaluation mode too; in training mode it always does.
+        response_logits: of the last batch the head looked at, float tensor of shape (B,); None before it.
 
     Raises:
         UserError: the network is no U-Net of encoder and decoder, as nnU-Net's transformers.
@@ -62,6 +70,7 @@ class JointNetwork(nn.Module):
         decoder: Any = unet.decoder
         self.encoder, self.decoder = encoder, decoder
         self.response_head = ResponseHead(encoder.output_channels[-1])
+        self.reads_response = False
         self.response_logits: Tensor | None = None
         self.register_state_dict_post_hook(_without_head)
         self.register_load_state_dict_post_hook(_head_is_not_missing)
@@ -73,7 +82,7 @@ class JointNetwork(nn.Module):
             patches: float tensor of shape (B, channels, *patch).
         """
         skips = self.encoder(patches)
-        if self.training:
+        if self.training or self.reads_response:
             self.response_logits = self.response_head(skips[-1])
         return self.decoder(skips)
 

@@ -45,6 +45,11 @@ class Outcomes:
         """Cases with the outcome 0 for each one with the outcome 1: so weighted, both count the same."""
         return (len(self.by_case) - self.n_positive) / self.n_positive
 
+    @property
+    def prevalence(self) -> float:
+        """Share of the outcome 1 in whole percent, from 1 % to 99 %: no single patient can be told from it."""
+        return min(max(round(self.n_positive / len(self.by_case), 2), 0.01), 0.99)
+
     def of(self, case_ids: Sequence[str]) -> list[float]:
         """The outcomes of a batch's cases, NaN where not known."""
         return [self.by_case.get(str(case_id), float("nan")) for case_id in case_ids]

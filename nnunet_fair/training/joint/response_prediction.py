@@ -88,6 +88,7 @@ class ResponsePrediction(_Host):
                 self.outcomes = read_outcomes(
                     self.plans_manager.dataset_name, self.fair_config.response_column, dataset_tr.identifiers
                 )
+            self.joint_network.response_head.prevalence.fill_(self.outcomes.prevalence)
             self.print_to_log_file(
                 f"nnunet-fair: {len(self.outcomes.by_case)} of {self.outcomes.n_cases} training cases have an outcome, "
                 f"{self.outcomes.n_positive} of them 1; the others train the segmentation only"

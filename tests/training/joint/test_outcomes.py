@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from nnunet_fair.errors import UserError
-from nnunet_fair.training.joint.outcomes import RESPONSE_TABLE, read_outcomes
+from nnunet_fair.training.joint.outcomes import RESPONSE_TABLE, Outcomes, read_outcomes
 
 CASES = ["C1", "C2", "C3", "C4"]
 
@@ -30,9 +30,16 @@ def test_they_are_found_by_case_id(dataset):
     found = read_outcomes(dataset(pcr=["0", "yes", None, "no", "1"]), "pcr", CASES)
     assert found.by_case == {"C1": 1.0, "C3": 0.0, "C4": 0.0}
     assert found.pos_weight == 2.0
+    assert found.prevalence == 0.33
     assert found.of(["C4", "C1"]) == [0.0, 1.0]
     assert [value != value for value in found.of(["C2", "other"])] == [True, True]  # other is none of the training's
     assert repr(found) == "Outcomes(3 of 4 cases)"
+
+
+@pytest.mark.parametrize(("n_positive", "n_cases", "share"), [(1, 3000, 0.01), (2999, 3000, 0.99), (148, 500, 0.3)])
+def test_the_prevalence_tells_no_patient(n_positive, n_cases, share):
+    found = Outcomes({str(n): float(n < n_positive) for n in range(n_cases)}, n_cases)
+    assert found.prevalence == share
 
 
 def test_a_named_table_stands_in_for_fair_cases(dataset, tmp_path, monkeypatch):

@@ -153,6 +153,14 @@ def test_its_checkpoint_is_stock_nnunets_and_continues_with_the_head(dataset):
     assert outcomes in (Path(trainer.output_folder) / "debug.json").read_text()
     saved = torch.load(final(trainer), weights_only=False)["optimizer_state"]
     assert set(saved) == {"state", "param_groups", HEAD_KEY}
+    # of the outcomes one number: the share of 1 among the eight known ones of the fold, in whole percent
+    assert set(saved[HEAD_KEY]) == {
+        "prevalence",
+        *(f"layers.{n}.{kind}" for n in (0, 2) for kind in ("weight", "bias")),
+    }
+    outcomes = pd.read_csv(dataset.fair_cases, index_col="case_id")["zebra_outcome"]
+    known = outcomes.iloc[[number for number in range(12) if number % 4 != 0]].dropna()
+    assert saved[HEAD_KEY]["prevalence"].item() == pytest.approx(round(known.mean(), 2), abs=1e-6)
 
 
 def test_export_drops_the_head_and_stock_nnunet_predicts_the_same(dataset, tmp_path, monkeypatch):
