@@ -14,7 +14,11 @@ from nnunet_fair.errors import UserError
 from nnunet_fair.training.joint.network import ResponseHead
 from nnunet_fair.training.joint.predictor import HeadReading, ResponsePredictor, lesion_voxels, weighted_reading
 
-LABELS = {"plain": {"background": 0, "tumor": 1}, "regions": {"background": 0, "whole": [1, 2], "core": [2]}}
+LABELS = {
+    "plain": {"background": 0, "tumor": 1},
+    "regions": {"background": 0, "whole": [1, 2], "core": [2]},
+    "ignore": {"background": 0, "edema": 1, "tumor": 2, "ignore": 3},
+}
 IMAGE = (8, 16, 24)  # of patches of 8 × 16 × 16: two, the second from column 8 on
 AXES = (0, 2)
 
@@ -105,7 +109,7 @@ def by_hand(network, head, image, *, has_regions: bool, dimension: int) -> HeadR
     return HeadReading(voxels, total / voxels)
 
 
-@pytest.mark.parametrize(("kind", "dimension"), [("plain", 3), ("regions", 3), ("plain", 2)])
+@pytest.mark.parametrize(("kind", "dimension"), [("plain", 3), ("regions", 3), ("plain", 2), ("ignore", 3)])
 def test_each_fold_reads_every_patch_and_copy_and_the_segmentation_stays(tiny_plans, kind, dimension):
     plans = tiny_plans() if dimension == 3 else in_2d(tiny_plans())
     torch.manual_seed(1)
