@@ -35,7 +35,7 @@ from nnunet_fair.prediction.response import case_readings, read_heads
 from nnunet_fair.prediction.training_images import training_images
 from nnunet_fair.training.joint.outcomes import RESPONSE_TABLE
 
-SCALE = replace(SMALL, n_cases=240, n_train=110, epochs=30, val_iterations=2)
+SCALE = replace(SMALL, n_cases=240, n_train=110, val_iterations=2)
 ARMS = {"stock": "nnUNetTrainer", "joint": "nnUNetTrainerFairJoint"}
 FOLDS = (0, 1)
 HEAD, FEATURES = "head", "lesion features"
