@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     for note in found.notes:
         print(note)
     for row in found.clusters.itertuples():
-        line = f"  {row.cluster}: {row.n} cases, mean DSC {number(row.mean_dsc)} ({signed(row.divergence)})"
+        size = f"{row.n} case" if row.n == 1 else f"{row.n} cases"
+        line = f"  {row.cluster}: {size}, mean DSC {number(row.mean_dsc)} ({signed(row.divergence)})"
         print(line + (f", {row.reason}" if row.reason else f", p {p_value(row.p)}"))
         if not args.anonymise and row.decides and row.divergence < 0:
             print(f"    typical: {row.typical}; worst: {row.worst}")

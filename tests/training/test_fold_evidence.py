@@ -48,7 +48,7 @@ def trained(tiny_dataset):
 
 
 def check(*arguments: str) -> int:
-    return main(["check-evidence", "-d", "901", "--permutations", "39", *arguments])
+    return main(["check-evidence", "-d", "901", "--permutations", "19", *arguments])
 
 
 def test_a_group_that_falls_short_is_more_than_chance(trained, tmp_path, capsys):
@@ -56,10 +56,10 @@ def test_a_group_that_falls_short_is_more_than_chance(trained, tmp_path, capsys)
     assert check("-o", str(tmp_path / "evidence.csv")) == 0
     printed = capsys.readouterr().out
     assert "fold 0: 45 scored cases, most probably disadvantaged: density=d\n" in printed
-    assert "more than chance: the weights follow" in printed and "p 0.025, 39 permutations" in printed
+    assert "more than chance: the weights follow" in printed and "p 0.050, 19 permutations" in printed
     table = pd.read_csv(tmp_path / "evidence.csv").set_index("measure")
     assert table.loc["largest_probability", "observed"] > 0.9 > table.loc["largest_probability", "chance_95"]
-    assert table["p"].tolist() == [0.025, 0.025]
+    assert table["p"].tolist() == [0.05, 0.05]
 
 
 def test_scores_without_a_gap_are_chance(trained, capsys):
