@@ -10,6 +10,7 @@ import pandas as pd
 from nnunet_fair.files import write_csv, write_text
 from studies.real.cohorts import Cohort
 from studies.real.comparisons import N_TESTED, PRIMARY, chosen_method, compare_all, verdict
+from studies.real.confirmation import confirmation_summary, confirmations
 from studies.real.dataset import Dataset
 from studies.real.evidence import evidence_summary
 from studies.real.figures import draw_groups
@@ -18,6 +19,7 @@ from studies.real.runs import FOLDS, SHIFT
 
 TABLES = ("methods", "groups", "levelling")
 EVIDENCE = "evidence.csv"
+CONFIRMATION = "confirmation.csv"
 PAGE = "tables.md"
 
 
@@ -41,6 +43,7 @@ def write_report(dataset: Dataset, results: Path, folds: Sequence[int], n_resamp
     evidence = evidence_summary(results)
     if len(evidence):
         write_csv(evidence.round(4), results / EVIDENCE)
+    write_csv(confirmations(dataset.patients(), dataset.cohort.attributes, results).round(4), results / CONFIRMATION)
     draw_groups(tables.groups, results / "groups.png")
     lines = page_tables(dataset.cohort, results)
     write_text("\n".join(lines) + "\n", results / PAGE)
@@ -66,6 +69,9 @@ def page_tables(cohort: Cohort, results: Path) -> list[str]:
     if (results / EVIDENCE).is_file():
         evidence = pd.read_csv(results / EVIDENCE)
         lines += [f"### {cohort.title}: evidence against chance", "", *_evidence_table(evidence), ""]
+    if (results / CONFIRMATION).is_file():
+        lines += [f"### {cohort.title}: what trainings found, in patients they never saw", ""]
+        lines += [*_confirmation_table(confirmation_summary(pd.read_csv(results / CONFIRMATION))), ""]
     return lines
 
 
@@ -129,6 +135,15 @@ def _evidence_table(rows: pd.DataFrame) -> list[str]:
         cells = [str(row["measure"]).replace("_", " "), str(row["n_runs"]), f"{row['real']:.3f}"]
         cells += [f"{row['chance']:.3f}", f"{row['chance_95']:.3f}", f"{100 * row['share_of_chance_above']:.0f} %"]
         lines.append(_line(cells))
+    return lines
+
+
+def _confirmation_table(rows: pd.DataFrame) -> list[str]:
+    lines = _head(["method", "probability", "runs", "the subgroup did worse in validation", "difference", "patients"])
+    for row in rows.to_dict("records"):
+        cells = [METHODS[row["method"]].label, "0.5 or more" if row["sure"] else "below 0.5", str(row["n_runs"])]
+        cells += [f"{row['n_confirmed']} of {row['n_runs']}", f"{100 * row['difference']:+.1f}".replace("-", "−")]
+        lines.append(_line([*cells, str(row["n_patients"])]))
     return lines
 
 
