@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.effect.differences import t_interval
-from benchmarks.joint.runs import ARMS, FEATURES, HEAD
+from benchmarks.joint.runs import ARMS, FEATURES, HEAD, TRAINERS
 from nnunet_fair.evaluation.scores.pcr_discrimination import auc
 
 METHODS = (HEAD, FEATURES)
@@ -54,7 +54,7 @@ def all_scores(results: Path) -> pd.DataFrame:
     found = []
     for path in sorted(results.glob("*_*.csv")):
         arm, seed = path.stem.rsplit("_", 1)
-        if arm in ARMS:
+        if arm in TRAINERS:
             found.append({"arm": arm, "seed": int(seed), **run_scores(pd.read_csv(path))})
     return pd.DataFrame(found)
 

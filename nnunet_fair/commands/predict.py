@@ -115,6 +115,9 @@ def _predict_cohort(args: argparse.Namespace) -> int:
     model, options = _model(args), _options(args)
     heads = None
     if args.response is not None:
+        own = {(Path(args.o) / name).resolve() for name in (*OWN_FILES, REPORT_FILE)}
+        if own & {args.response.resolve(), args.response.with_suffix(".json").resolve()}:
+            raise UserError(f"{args.response} is a name of the records beside the masks; give the table another one")
         check_joint_table(args.response, model, overwrite=args.overwrite, inputs=(args.settings,))
         heads = read_heads(model)
     prediction = predict_cohort(

@@ -182,6 +182,14 @@ def test_only_what_is_asked_for_is_read_of_a_checkpoint(joint_model):
     assert all(torch.equal(value, heads.weights[1][key]) for key, value in head_of(saved).items())
 
 
+@pytest.mark.parametrize("name", ["prediction_report.csv", "postprocessing.csv"])
+def test_the_records_beside_the_masks_keep_their_names(tmp_path, images, joint_model, capsys, name):
+    joint_model(folds=(0,))
+    assert predict(images, tmp_path / "out", "--response", tmp_path / "out" / name, folds=(0,)) == 1
+    assert "is a name of the records beside the masks" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -16,7 +16,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_fair.cli import main
 from nnunet_fair.prediction.checkpoints import load_checkpoint
+from nnunet_fair.prediction.model import open_model
 from nnunet_fair.prediction.nnunet_predict import make_trainers_findable
+from nnunet_fair.prediction.response import read_heads
 from nnunet_fair.training.joint.response_prediction import HEAD_KEY
 from nnunet_fair.training.joint.trainer import (
     nnUNetTrainerFairJoint,
@@ -178,6 +180,20 @@ def test_export_drops_the_head_and_stock_nnunet_predicts_the_same(dataset, tmp_p
     assert checkpoint["trainer_name"] == "nnUNetTrainer"
     assert "optimizer_state" not in checkpoint
     assert not any(HEAD_KEY in key for key in checkpoint["network_weights"])
+
+
+def test_an_export_that_keeps_the_trainer_keeps_the_head(dataset, tmp_path, monkeypatch):
+    trainer = run(dataset.trainer(nnUNetTrainerFairJoint, settings=JOINT), 1)
+    (expected,) = read_heads(open_model(trainer.output_folder_base)).weights
+    zipped = tmp_path / "shared" / "model.zip"
+    arguments = ["-d", "901", "-tr", "nnUNetTrainerFairJoint", "-f", "0", "-o", str(zipped), "--keep-trainer"]
+    assert main(["export", *arguments]) == 0
+    monkeypatch.setenv("nnUNet_results", str(tmp_path / "elsewhere"))
+    install_model_from_zip_file(str(zipped))
+    installed = tmp_path / "elsewhere" / dataset.name / "nnUNetTrainerFairJoint__nnUNetPlans__3d_fullres"
+    (found,) = read_heads(open_model(installed)).weights
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(value, expected[key]) for key, value in found.items())
 
 
 def predicted(model: str | Path) -> np.ndarray:
