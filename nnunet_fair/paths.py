@@ -17,7 +17,9 @@ RESULTS = "nnUNet_results"
 EXT_TRAINER = "nnUNet_extTrainer"
 
 FAIR_TRAINERS = "nnUNetTrainerFair"
-"""What the names of this plugin's trainers begin with."""
+"""What the names of this plugin's trainers of segmentation begin with."""
+RESPONSE_TRAINERS = "nnUNetTrainerResponse"
+"""What the names of its trainers of response classifiers begin with."""
 DEFAULT_PLANS, DEFAULT_CONFIGURATION = "nnUNetPlans", "3d_fullres"
 
 
@@ -85,18 +87,25 @@ def model_folder(dataset: str | int, trainer: str, plans: str, configuration: st
 
 
 def find_model(
-    dataset: str | int, trainer: str | None = None, plans: str | None = None, configuration: str | None = None
+    dataset: str | int,
+    trainer: str | None = None,
+    plans: str | None = None,
+    configuration: str | None = None,
+    *,
+    trainers: str = FAIR_TRAINERS,
 ) -> Path:
     """The folder of the trained model that is meant.
 
-    Where a name is left out it is looked for among the dataset's trained models: the trainers are then this plugin's,
-    and of several plans or configurations nnU-Net's own defaults are preferred. What is still ambiguous is not guessed.
+    Where a name is left out it is looked for among the dataset's trained models: the trainers are then this plugin's of
+    one kind, and of several plans or configurations nnU-Net's own defaults are preferred. What is still ambiguous is
+    not guessed.
 
     Args:
         dataset: its number or full name.
         trainer: the trainer's name; None for the one trainer of this plugin that was trained.
         plans: the plans' name; None for those there are, ``nnUNetPlans`` where there are several.
         configuration: None for the one there is, ``3d_fullres`` where there are several.
+        trainers: what the names of the trainers looked for begin with.
 
     Returns:
         ``nnUNet_results/DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION``; with all three names given it need not exist.
@@ -113,7 +122,7 @@ def find_model(
         model
         for model in trained
         if all(given in (None, found) for given, found in zip(wanted, _model_names(model), strict=True))
-        and (trainer or _model_names(model)[0].startswith(FAIR_TRAINERS))
+        and (trainer or _model_names(model)[0].startswith(trainers))
     ]
     for position, default in ((1, DEFAULT_PLANS), (2, DEFAULT_CONFIGURATION)):
         preferred = [model for model in fitting if _model_names(model)[position] == default]
@@ -127,7 +136,7 @@ def find_model(
             "and `configuration`"
         )
     there = f"trained are {_listed(trained)}" if trained else "nothing is trained yet (nnUNetv2_train)"
-    asked = ", ".join(filter(None, wanted)) or f"a trainer called {FAIR_TRAINERS}…"
+    asked = ", ".join(filter(None, wanted)) or f"a trainer called {trainers}…"
     raise UserError(
         f"{name} has no trained model with {asked}; {there}; choose with `trainer`, `plans`, `configuration`"
     )

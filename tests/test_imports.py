@@ -24,6 +24,7 @@ ALLOWED = {
     "dataset_conversion": {"masks", "metadata"},
     "training": {"metadata", "subgroups"},
     "training.joint": {"metadata", "training"},
+    "training.response": {"masks", "training", "training.joint"},
     "postprocessing": {"masks", "dataset_conversion"},
     "prediction": {"masks", "metadata", "dataset_conversion", "postprocessing", "training.joint"},
     "evaluation.metrics": {"masks"},
@@ -35,7 +36,7 @@ ALLOWED = {
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison", "evaluation.reports"),
     },
     "pcr": {
-        *("masks", "metadata", "subgroups", "dataset_conversion", "prediction"),
+        *("masks", "metadata", "subgroups", "dataset_conversion", "prediction", "training.response"),
         *("evaluation.metrics", "evaluation.scores", "evaluation.comparison"),
     },
     "api": {
@@ -47,7 +48,7 @@ ALLOWED = {
 }
 """The rooms each room may import; commands, demo and doctor may import all of them, and nothing imports those."""
 HEAVY = {"torch", "nnunetv2"}
-USES_TORCH = {"training", "training.joint", "ext_trainers"}
+USES_TORCH = {"training", "training.joint", "training.response", "ext_trainers"}
 
 
 def modules() -> dict[str, Path]:

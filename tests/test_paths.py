@@ -58,6 +58,13 @@ def test_of_two_trainers_none_is_guessed(results):
         find_model(101)
 
 
+def test_response_classifiers_are_looked_for_by_their_own_name(results):
+    classifier = "nnUNetTrainerResponse_20epochs__nnUNetPlans__3d_fullres"
+    results(LOSS, classifier)
+    assert find_model(101).name == LOSS
+    assert find_model(101, trainers="nnUNetTrainerResponse").name == classifier
+
+
 def test_of_two_configurations_neither_nnunets_own_none_is_guessed(results):
     results(LOWRES, TWO_D)
     with pytest.raises(UserError, match="2 trained models that fit"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nnunet_fair.commands import pcr_deep_features, pcr_features, pcr_predict, pcr_train
+from nnunet_fair.commands import pcr_classify, pcr_deep_features, pcr_features, pcr_predict, pcr_train
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,12 +21,14 @@ OPTIONS = {
     "configuration": "-c",
     "folds": "-f",
     "device": "-device",
+    "images": "-i",
 }
 ACTIONS: dict[str, ModuleType] = {
     "features": pcr_features,
     "deep-features": pcr_deep_features,
     "train": pcr_train,
     "predict": pcr_predict,
+    "classify": pcr_classify,
 }
 
 

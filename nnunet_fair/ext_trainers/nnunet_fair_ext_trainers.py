@@ -17,6 +17,13 @@ from nnunet_fair.training.joint.trainer import (
     nnUNetTrainerFairJointSampling_100epochs,
     nnUNetTrainerFairJointSampling_250epochs,
 )
+from nnunet_fair.training.response.trainer import (
+    nnUNetTrainerResponse,
+    nnUNetTrainerResponse_5epochs,
+    nnUNetTrainerResponse_20epochs,
+    nnUNetTrainerResponse_100epochs,
+    nnUNetTrainerResponse_250epochs,
+)
 from nnunet_fair.training.trainer import (
     nnUNetTrainerFairDiv,
     nnUNetTrainerFairDiv_5epochs,
@@ -78,4 +85,9 @@ __all__ = [
     "nnUNetTrainerFairJoint_20epochs",
     "nnUNetTrainerFairJoint_100epochs",
     "nnUNetTrainerFairJoint_250epochs",
+    "nnUNetTrainerResponse",
+    "nnUNetTrainerResponse_5epochs",
+    "nnUNetTrainerResponse_20epochs",
+    "nnUNetTrainerResponse_100epochs",
+    "nnUNetTrainerResponse_250epochs",
 ]

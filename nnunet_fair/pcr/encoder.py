@@ -15,7 +15,7 @@ import numpy as np
 
 from nnunet_fair.errors import UserError
 from nnunet_fair.masks.boxes import bounding_box
-from nnunet_fair.masks.reading import CaseProblemError
+from nnunet_fair.pcr.preprocessing import preprocessed_case
 from nnunet_fair.prediction.encoder_features import encoder_of, encoder_stages
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.prediction.nnunet_predict import load_predictor
@@ -81,17 +81,9 @@ class LesionEncoder:
         from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 
         predictor = self._predictor
-        preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
-        try:
-            data, labels, _ = preprocessor.run_case(
-                [str(path) for path in images],
-                str(mask),
-                predictor.plans_manager,
-                predictor.configuration_manager,
-                predictor.dataset_json,
-            )
-        except (AssertionError, RuntimeError) as error:
-            raise CaseProblemError(f"nnU-Net cannot preprocess {images[0]} with {mask}: {error}") from error
+        data, labels = preprocessed_case(
+            images, mask, predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json
+        )
         lesion = (labels > 0).astype(np.float32)
         box = bounding_box(lesion[0])
         if box is None:

@@ -52,11 +52,13 @@ def test_every_trainer_is_handed_on():
     from nnunet_fair.training import trainer
     from nnunet_fair.training.joint import trainer as joint_trainer
     from nnunet_fair.training.length import TrainerOfLength
+    from nnunet_fair.training.response import trainer as response_trainer
+    from nnunet_fair.training.response.classification import ResponseClassification
 
-    known = (nnUNetTrainer, TrainerOfLength)  # which they extend
+    known = (nnUNetTrainer, TrainerOfLength, ResponseClassification)  # which they extend
     defined = {
         name
-        for module in (trainer, joint_trainer)
+        for module in (trainer, joint_trainer, response_trainer)
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, nnUNetTrainer) and value not in known
     }

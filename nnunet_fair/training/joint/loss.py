@@ -32,7 +32,9 @@ def contains_lesion(target: Tensor, *, has_regions: bool, ignore_label: int | No
     return lesion.flatten(1).any(1)
 
 
-def response_losses(logits: Tensor, outcomes: Tensor, lesion: Tensor, pos_weight: float) -> tuple[Tensor, Tensor]:
+def response_losses(
+    logits: Tensor, outcomes: Tensor, lesion: Tensor, pos_weight: float, *, smoothing: float = SMOOTHING
+) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy of the patches that hold a lesion of a case whose outcome is known.
 
     Args:
@@ -40,13 +42,14 @@ def response_losses(logits: Tensor, outcomes: Tensor, lesion: Tensor, pos_weight
         outcomes: of the patches' cases, float tensor of shape (B,): 0, 1 or NaN (not known).
         lesion: bool tensor of shape (B,), from :func:`contains_lesion`.
         pos_weight: weight of the outcome 1.
+        smoothing: of the labels, in [0, 1).
 
     Returns:
         The sum of the losses and the number of patches in it, two scalars; the sum of no patch is 0, with a gradient
         of 0 for the head, which a distributed training waits for.
     """
     valid = lesion & ~torch.isnan(outcomes)
-    smoothed = torch.where(valid, outcomes * (1 - SMOOTHING) + SMOOTHING / 2, 0.5)
+    smoothed = torch.where(valid, outcomes * (1 - smoothing) + smoothing / 2, 0.5)
     losses = binary_cross_entropy_with_logits(
         logits.float(), smoothed, pos_weight=smoothed.new_tensor(pos_weight), reduction="none"
     )
