@@ -206,7 +206,7 @@ class LesionClassifiers:
         Raises:
             CaseProblemError: images and mask do not fit.
         """
-        from nnunet_fair.training.response.classification import patch_probability
+        from nnunet_fair.training.response.classification import patch_logit
         from nnunet_fair.training.response.patches import lesion_patch, lesion_voxels
         from nnunet_fair.training.response.table import NetworkOutput
 
@@ -217,6 +217,6 @@ class LesionClassifiers:
         found = []
         for fold in folds:
             network, axes = self._networks[fold]
-            probability = patch_probability(network, patch, axes, self._device)
-            found.append(NetworkOutput(f"fold_{fold}", probability, network.rate))
+            logit = patch_logit(network, patch, axes, self._device)
+            found.append(NetworkOutput(f"fold_{fold}", logit, float(network.response_head.prevalence)))
         return found

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
@@ -110,9 +111,8 @@ def test_from_training_to_a_report(workplace, tmp_path, capsys):
         tables[name] = pd.read_csv(tmp_path / f"{name}.csv", index_col="case_id")
     assert "2 networks together (1 without a lesion)" in capsys.readouterr().out
     probabilities = {name: table["probability"] for name, table in tables.items()}
-    assert probabilities["both"][unseen] == pytest.approx(
-        (probabilities["first"][unseen] + probabilities["second"][unseen]) / 2
-    )
+    log_odds = {name: np.log(values[unseen] / (1 - values[unseen])) for name, values in probabilities.items()}
+    assert log_odds["both"] == pytest.approx((log_odds["first"] + log_odds["second"]) / 2)
     assert probabilities["first"][unseen] != probabilities["second"][unseen]
     assert tables["both"].loc[empty].isna().tolist() == [True, True, True, False]
 

@@ -132,7 +132,7 @@ class ResponseClassification(TrainerOfLength):
             has_lesion = set(present.index[present.any(axis=1)])
             self.outcomes = self._keep(dataset_tr, has_lesion, "training cases", both=True)
             self.val_outcomes = self._keep(dataset_val, has_lesion, "validation cases", both=False)
-        self.classifier.set_pos_weight(self.outcomes.pos_weight)
+        self.classifier.response_head.prevalence.fill_(self.outcomes.prevalence)
         return dataset_tr, dataset_val
 
     def _keep(self, dataset: Any, has_lesion: set[str], cases: str, *, both: bool) -> Outcomes:
@@ -222,10 +222,9 @@ class ResponseClassification(TrainerOfLength):
             patch = lesion_patch(image, lesion, self.configuration_manager.patch_size)
             found[case_id] = []
             if patch is not None:
-                probability = patch_probability(
-                    classifier, patch, self.inference_allowed_mirroring_axes or (), self.device
-                )
-                found[case_id].append(NetworkOutput(f"fold_{self.fold}", probability, classifier.rate))
+                logit = patch_logit(classifier, patch, self.inference_allowed_mirroring_axes or (), self.device)
+                prevalence = float(classifier.response_head.prevalence)
+                found[case_id].append(NetworkOutput(f"fold_{self.fold}", logit, prevalence))
         parts = _of_all_ranks(found, is_ddp=self.is_ddp)
         if self.local_rank == 0:
             path = Path(self.output_folder) / "validation" / RESPONSES
@@ -238,22 +237,20 @@ class ResponseClassification(TrainerOfLength):
             )
 
 
-def patch_probability(
-    network: ResponseNetwork, patch: np.ndarray, mirror_axes: Sequence[int], device: torch.device
-) -> float:
+def patch_logit(network: ResponseNetwork, patch: np.ndarray, mirror_axes: Sequence[int], device: torch.device) -> float:
     """What a network says of one patch.
 
     Args:
         network: on ``device``, in evaluation mode.
         patch: float32 array of shape (channels, *patch).
-        mirror_axes: see ``ResponseNetwork.probabilities``.
+        mirror_axes: see ``ResponseNetwork.mirrored_logits``.
         device: where to compute.
 
     Returns:
-        The probability of the outcome 1.
+        The logit as trained.
     """
     with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
-        return float(network.probabilities(torch.from_numpy(patch)[None].to(device), mirror_axes)[0])
+        return float(network.mirrored_logits(torch.from_numpy(patch)[None].to(device), mirror_axes)[0])
 
 
 def _of_all_ranks(own: Any, *, is_ddp: bool) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,16 +16,6 @@ TASK_LAYERS = "seg_layers"
 those it takes out of the file. With the head under it, a trained segmentation's checkpoint holds all that is asked for.
 """
 HEAD = f"head.{TASK_LAYERS}"
-
-
-class _WeightedHead(ResponseHead):
-    """The head, and the weight that the outcome 1 was trained with: it travels in the checkpoint with the layers."""
-
-    log_weight: Tensor
-
-    def __init__(self, n_features: int) -> None:
-        super().__init__(n_features)
-        self.register_buffer("log_weight", torch.zeros(()))
 
 
 class ResponseNetwork(nn.Module):
@@ -46,10 +35,10 @@ class ResponseNetwork(nn.Module):
         check_unet(unet)
         encoder: Any = unet.encoder
         self.encoder = encoder
-        self.head = nn.ModuleDict({TASK_LAYERS: _WeightedHead(encoder.output_channels[-1])})
+        self.head = nn.ModuleDict({TASK_LAYERS: ResponseHead(encoder.output_channels[-1])})
 
     def forward(self, patches: Tensor) -> Tensor:
-        """The logits as trained, in which the outcome 1 weighs ``pos_weight``: 0 is the odds of the training cases.
+        """The logits as trained, both outcomes counting the same: 0 stands for the share among the training cases.
 
         Args:
             patches: float tensor of shape (B, channels, *patch).
@@ -57,28 +46,20 @@ class ResponseNetwork(nn.Module):
         Returns:
             Float tensor of shape (B,).
         """
-        return self.head[TASK_LAYERS](self.encoder(patches)[-1])
+        return self.response_head(self.encoder(patches)[-1])
 
     @property
-    def _log_weight(self) -> Tensor:
-        weight: Any = self.head[TASK_LAYERS].log_weight
-        return weight
+    def response_head(self) -> ResponseHead:
+        """The head, which also holds the share of the outcome 1 among the training cases."""
+        head: Any = self.head[TASK_LAYERS]
+        return head
 
-    def set_pos_weight(self, pos_weight: float) -> None:
-        """Keep the weight of the outcome 1 in training, which predictions divide the odds by."""
-        self._log_weight.fill_(math.log(pos_weight))
-
-    @property
-    def rate(self) -> float:
-        """Share of the outcome 1 among the training cases, 1 / (1 + ``pos_weight``)."""
-        return float(torch.sigmoid(-self._log_weight.double()))
-
-    def probabilities(self, patches: Tensor, mirror_axes: Sequence[int] = ()) -> Tensor:
-        """The probability of the outcome 1 for each patch, the weight in training undone.
+    def mirrored_logits(self, patches: Tensor, mirror_axes: Sequence[int] = ()) -> Tensor:
+        """The mean of the logits of all mirrored copies of each patch.
 
         Args:
             patches: float tensor of shape (B, channels, *patch).
-            mirror_axes: spatial axes, 0 for the first; logits are averaged over all mirrored copies.
+            mirror_axes: spatial axes along which copies are mirrored, 0 for the first.
 
         Returns:
             Double tensor of shape (B,).
@@ -88,7 +69,7 @@ class ResponseNetwork(nn.Module):
             for n_axes in range(len(mirror_axes) + 1)
             for axes in itertools.combinations(mirror_axes, n_axes)
         ]
-        return torch.sigmoid(torch.stack(copies).mean(0) - self._log_weight)
+        return torch.stack(copies).mean(0)
 
 
 def response_network(

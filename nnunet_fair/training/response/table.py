@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from scipy.special import expit
 
 COLUMNS = ("case_id", "probability", "prediction", "network", "note")
 NO_LESION = "no lesion in the mask"
@@ -17,13 +19,13 @@ class NetworkOutput:
 
     Attributes:
         network: which, such as ``fold_0``.
-        probability: of the outcome 1, in (0, 1).
-        rate: share of the outcome 1 among the cases the network was trained with.
+        logit: as trained, both outcomes counting the same.
+        prevalence: share of the outcome 1 among the cases the network was trained with.
     """
 
     network: str
-    probability: float
-    rate: float
+    logit: float
+    prevalence: float
 
 
 def response_table(cases: Mapping[str, Sequence[NetworkOutput]]) -> pd.DataFrame:
@@ -33,10 +35,10 @@ def response_table(cases: Mapping[str, Sequence[NetworkOutput]]) -> pd.DataFrame
         cases: by case ID what each network says; nothing of a case without a lesion.
 
     Returns:
-        One row a case, in the order of their IDs: ``case_id``; ``probability``, the networks' mean; ``prediction``, 1
-        where it is at least the mean share among the training cases (the decision of the best balanced accuracy where
-        the probabilities are right), else 0; ``network``; ``note``. Probability and prediction of a case without a
-        lesion are missing.
+        One row a case, in the order of their IDs: ``case_id``; ``probability``, the sigmoid of the mean of the logits
+        and of the prevalences' log odds, as of the joint trainers' heads (Elkan, IJCAI 2001); ``prediction``, 1 where
+        it is at least their prevalence, that is where the mean of the logits is not negative, else 0; ``network``;
+        ``note``. Probability and prediction of a case without a lesion are missing.
     """
     rows = []
     for case_id, outputs in sorted(cases.items()):
@@ -44,8 +46,7 @@ def response_table(cases: Mapping[str, Sequence[NetworkOutput]]) -> pd.DataFrame
         if not outputs:
             rows.append((case_id, float("nan"), pd.NA, networks, NO_LESION))
             continue
-        probability, rate = (
-            sum(values) / len(outputs) for values in ([o.probability for o in outputs], [o.rate for o in outputs])
-        )
-        rows.append((case_id, probability, int(probability >= rate), networks, ""))
+        logit = sum(output.logit for output in outputs) / len(outputs)
+        log_odds = sum(math.log(o.prevalence / (1 - o.prevalence)) for o in outputs) / len(outputs)
+        rows.append((case_id, float(expit(logit + log_odds)), int(logit >= 0), networks, ""))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"prediction": "Int64", "probability": float})

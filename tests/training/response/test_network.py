@@ -27,7 +27,7 @@ def unet(*children: str) -> nn.Module:
 
 def with_logit(network: ResponseNetwork, function) -> ResponseNetwork:
     """The same network with a head that gives what a function makes of the bottleneck."""
-    network.head["seg_layers"].forward = function
+    network.response_head.forward = function
     return network
 
 
@@ -41,19 +41,8 @@ def test_its_state_is_an_encoder_and_a_head_that_pretrained_weights_leave_out():
     head = {key for key in state if ".seg_layers." in key}
     assert state.keys() - head == {key for key in segmentation.state_dict() if key.startswith("encoder.")}
     assert {key.split(".seg_layers.")[1] for key in head} == {
-        *("layers.0.weight", "layers.0.bias", "layers.2.weight", "layers.2.bias", "log_weight")
+        *("layers.0.weight", "layers.0.bias", "layers.2.weight", "layers.2.bias", "prevalence")
     }
-
-
-def test_the_weight_in_training_is_undone():
-    network = with_logit(ResponseNetwork(unet()).eval(), lambda bottleneck: bottleneck.mean((1, 2, 3, 4)))
-    patches = torch.zeros(1, 1, 2, 2, 2)
-    assert network.rate == 0.5
-    assert network.probabilities(patches).tolist() == [0.5]
-    network.set_pos_weight(3.0)  # three without the outcome for each one with it
-    assert network.rate == pytest.approx(0.25)
-    assert network.probabilities(patches).tolist() == pytest.approx([0.25])  # trained odds of 1 are those of the cases
-    assert ResponseNetwork(unet()).state_dict().keys() == network.state_dict().keys()
 
 
 def test_logits_are_averaged_over_all_mirrored_copies():
@@ -65,11 +54,10 @@ def test_logits_are_averaged_over_all_mirrored_copies():
     network = with_logit(ResponseNetwork(unet()).eval(), first_corner)
     patches = torch.zeros(1, 1, 2, 2, 2)
     patches[0, 0, 0, 0, 1] = 1
-    unmirrored = network.probabilities(patches)
-    assert torch.logit(unmirrored).tolist() == pytest.approx([0.1])
+    assert network.mirrored_logits(patches).tolist() == pytest.approx([0.1])
     # along the last axis the one voxel meets 0.1 and 0.0; along first and last 0.1, 0.0, 0.5, 0.4
-    assert torch.logit(network.probabilities(patches, (2,))).tolist() == pytest.approx([0.05])
-    assert torch.logit(network.probabilities(patches, (0, 2))).tolist() == pytest.approx([0.25])
+    assert network.mirrored_logits(patches, (2,)).tolist() == pytest.approx([0.05])
+    assert network.mirrored_logits(patches, (0, 2)).tolist() == pytest.approx([0.25])
 
 
 def test_a_network_without_encoder_is_refused():

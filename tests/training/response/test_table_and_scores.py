@@ -10,21 +10,23 @@ from nnunet_fair.training.response.scores import patient_auc
 from nnunet_fair.training.response.table import NetworkOutput, response_table
 
 
-def test_networks_are_averaged_and_decide_by_the_rate_they_were_trained_with(tmp_path):
+def test_networks_are_averaged_and_brought_back_to_the_share_of_responders(tmp_path):
+    log_3, log_9 = math.log(3), math.log(9)
     table = response_table(
         {
             "c": [],
-            "b": [NetworkOutput("fold_0", 0.2, 0.25), NetworkOutput("fold_1", 0.4, 0.35)],
-            "a": [NetworkOutput("fold_1", 0.29, 0.3)],
+            # mean logit 0; odds of 1 to 3 and 1 to 1, so mean log odds -log(3) / 2
+            "b": [NetworkOutput("fold_0", 2.0, 0.25), NetworkOutput("fold_1", -2.0, 0.5)],
+            "a": [NetworkOutput("fold_1", -log_3, 0.25)],  # odds of 1 to 9
         }
     )
     write_csv(table, tmp_path / "table.csv")
-    lines = (tmp_path / "table.csv").read_text().splitlines()
-    assert lines[0] == "case_id,probability,prediction,network,note"
-    assert lines[1] == "a,0.29,0,fold_1,"
-    case_id, probability, *rest = lines[2].split(",")
-    assert (case_id, float(probability), rest) == ("b", pytest.approx(0.3), ["1", "fold_0+fold_1", ""])
-    assert lines[3] == "c,,,,no lesion in the mask"
+    header, *lines = (line.split(",") for line in (tmp_path / "table.csv").read_text().splitlines())
+    assert header == ["case_id", "probability", "prediction", "network", "note"]
+    probabilities = [float(line.pop(1)) for line in lines[:2]]
+    assert probabilities == pytest.approx([0.1, 1 / (1 + math.exp(log_9 / 4))])
+    assert lines[:2] == [["a", "0", "fold_1", ""], ["b", "1", "fold_0+fold_1", ""]]
+    assert lines[2] == ["c", "", "", "", "no lesion in the mask"]
 
 
 def test_patients_count_and_not_patches():
