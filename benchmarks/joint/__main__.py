@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from benchmarks.effect.cohorts import START, prepare
 from benchmarks.effect.runs import train_start
-from benchmarks.joint.runs import ARMS, SCALE, TRAINERS, Run, execute
+from benchmarks.joint.runs import ARMS, SCALE, Run, execute
 from benchmarks.joint.summary import summarise
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,13 +30,10 @@ def main() -> int:
     parser.add_argument("-o", type=Path, default=Path("joint_study"), metavar="FOLDER", help="default: joint_study")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="default: beside this script")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), metavar="SEED", help="default: 0 to 4")
-    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(TRAINERS), help="default: %(default)s")
     parser.add_argument("--report-only", action="store_true", help="train nothing")
     args = parser.parse_args()
     if not args.report_only:
-        conduct(
-            [Run(arm, seed) for seed in args.seeds for arm in args.arms], args.o.absolute(), args.results.absolute()
-        )
+        conduct([Run(arm, seed) for seed in args.seeds for arm in ARMS], args.o.absolute(), args.results.absolute())
     for line in summarise(args.results):
         print(line)
     return 0

@@ -37,10 +37,6 @@ from nnunet_fair.training.joint.outcomes import RESPONSE_TABLE
 
 SCALE = replace(SMALL, n_cases=240, n_train=110, val_iterations=2)
 ARMS = {"stock": "nnUNetTrainer", "joint": "nnUNetTrainerFairJoint"}
-LONG = "joint_long"
-LONGER = 5
-TRAINERS = {**ARMS, LONG: ARMS["joint"]}
-"""The trainer of each arm; the long one, ``LONGER`` times as many epochs, was added after the others were looked at."""
 FOLDS = (0, 1)
 HEAD, FEATURES = "head", "lesion features"
 TABLE = "clinical_and_imaging_info.xlsx"
@@ -53,7 +49,7 @@ class Run:
     """What is trained.
 
     Attributes:
-        arm: key of ``TRAINERS``.
+        arm: key of ``ARMS``.
         seed: of the two folds and of the batches.
     """
 
@@ -106,7 +102,7 @@ def execute(run: Run, cohort: Cohort, work: Path, results: Path) -> Path:
         for fold in FOLDS:
             _train(run, fold, cohort, work)
         trained = time.process_time()
-        model = open_model(folder / "results" / cohort.dataset / f"{TRAINERS[run.arm]}__{PLANS}__{CONFIGURATION}")
+        model = open_model(folder / "results" / cohort.dataset / f"{ARMS[run.arm]}__{PLANS}__{CONFIGURATION}")
         rows = _predict(run, model, cohort, folder / "masks")
         rows = rows.join(_score(cohort, folder / "masks")).join(outcome)
         predicted = time.process_time()
@@ -157,7 +153,7 @@ def _train(run: Run, fold: int, cohort: Cohort, work: Path) -> None:
     if run.arm == "stock":
         from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer as trainer_class
     trainer = trainer_class(plans, CONFIGURATION, fold, dataset_json, torch.device("cpu"))
-    trainer.num_epochs = SCALE.epochs * (LONGER if run.arm == LONG else 1)
+    trainer.num_epochs = SCALE.epochs
     trainer.num_iterations_per_epoch = SCALE.iterations
     trainer.num_val_iterations_per_epoch = SCALE.val_iterations
     trainer.initial_lr = SCALE.learning_rate
@@ -176,7 +172,7 @@ def _predict(run: Run, model: TrainedModel, cohort: Cohort, masks: Path) -> pd.D
     from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
     masks.mkdir()
-    heads = None if run.arm == "stock" else read_heads(model)
+    heads = read_heads(model) if run.arm == "joint" else None
     predictor = load_predictor(model, OPTIONS) if heads is None else load_response_predictor(model, OPTIONS, heads)
     predictor.allow_tqdm = False
     of_folds, images, readings = predictor.list_of_parameters, training_images(model, cohort.dataset), {}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.effect.differences import t_interval
-from benchmarks.joint.runs import ARMS, FEATURES, HEAD, TRAINERS
+from benchmarks.joint.runs import ARMS, FEATURES, HEAD
 from nnunet_fair.evaluation.scores.pcr_discrimination import auc
 
 METHODS = (HEAD, FEATURES)
@@ -29,10 +29,11 @@ def run_scores(rows: pd.DataFrame) -> dict[str, float]:
         rows: one row a case, as ``runs.execute`` writes them.
 
     Returns:
-        Mean DSC over all cases (an empty mask counts 0), and of each method the mean of the two folds' AUCs: a fold's
-        cases were all predicted by one model. A case without a probability gets its fold's mean one.
+        Mean DSC over all cases (an empty mask counts 0), how many cases have a DSC of 0 (``missed``), and of each
+        method the mean of the two folds' AUCs: a fold's cases were all predicted by one model. A case without a
+        probability gets its fold's mean one.
     """
-    scores = {DSC: float(rows["dsc"].mean()), "empty masks": float((rows["dsc"] == 0).sum())}
+    scores = {DSC: float(rows["dsc"].mean()), "missed": float((rows["dsc"] == 0).sum())}
     for method in METHODS:
         if method in rows:
             scores[method] = float(np.mean([_auc(part, method) for _, part in rows.groupby("fold")]))
@@ -54,7 +55,7 @@ def all_scores(results: Path) -> pd.DataFrame:
     found = []
     for path in sorted(results.glob("*_*.csv")):
         arm, seed = path.stem.rsplit("_", 1)
-        if arm in TRAINERS:
+        if arm in ARMS:
             found.append({"arm": arm, "seed": int(seed), **run_scores(pd.read_csv(path))})
     return pd.DataFrame(found)
 
@@ -75,13 +76,11 @@ def summarise(results: Path) -> Iterator[str]:
     if scores.empty:
         yield "no run is done yet"
         return
-    yield "| seed | trainer | DSC | empty masks | " + " | ".join(f"AUC, {method}" for method in METHODS) + " |"
+    yield "| seed | trainer | DSC | lesions missed | " + " | ".join(f"AUC, {method}" for method in METHODS) + " |"
     yield "|" + "---|" * (4 + len(METHODS))
     for _, row in scores.sort_values(["seed", "arm"], ascending=[True, False]).iterrows():
         cells = [f"{row[method]:.3f}" if pd.notna(row.get(method)) else "" for method in METHODS]
-        yield (
-            f"| {row['seed']} | {row['arm']} | {row[DSC]:.3f} | {row['empty masks']:.0f} | " + " | ".join(cells) + " |"
-        )
+        yield (f"| {row['seed']} | {row['arm']} | {row[DSC]:.3f} | {row['missed']:.0f} | " + " | ".join(cells) + " |")
     yield ""
     by_seed = scores.set_index(["arm", "seed"])
     done = set.intersection(*(set(scores.loc[scores["arm"] == arm, "seed"]) for arm in ARMS))

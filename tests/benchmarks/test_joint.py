@@ -39,7 +39,7 @@ ROWS = pd.DataFrame(
 
 def test_scores_of_a_run_by_hand():
     found = run_scores(ROWS)
-    assert found["dsc"] == pytest.approx(0.5) and found["empty masks"] == 1
+    assert found["dsc"] == pytest.approx(0.5) and found["missed"] == 1
     assert found["head"] == pytest.approx((3.5 / 4 + 0) / 2)
     assert found["lesion features"] == 1
     assert found["balanced accuracy"] == pytest.approx((1 / 3 + 2 / 3) / 2)  # unknown counts as no response
