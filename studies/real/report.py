@@ -43,7 +43,9 @@ def write_report(dataset: Dataset, results: Path, folds: Sequence[int], n_resamp
     evidence = evidence_summary(results)
     if len(evidence):
         write_csv(evidence.round(4), results / EVIDENCE)
-    write_csv(confirmations(dataset.patients(), dataset.cohort.attributes, results).round(4), results / CONFIRMATION)
+    # a run's own rows would tell the attributes of single patients
+    found = confirmation_summary(confirmations(dataset.patients(), dataset.cohort.attributes, results))
+    write_csv(found.round(4), results / CONFIRMATION)
     draw_groups(tables.groups, results / "groups.png")
     lines = page_tables(dataset.cohort, results)
     write_text("\n".join(lines) + "\n", results / PAGE)
@@ -71,7 +73,7 @@ def page_tables(cohort: Cohort, results: Path) -> list[str]:
         lines += [f"### {cohort.title}: evidence against chance", "", *_evidence_table(evidence), ""]
     if (results / CONFIRMATION).is_file():
         lines += [f"### {cohort.title}: what trainings found, in patients they never saw", ""]
-        lines += [*_confirmation_table(confirmation_summary(pd.read_csv(results / CONFIRMATION))), ""]
+        lines += [*_confirmation_table(pd.read_csv(results / CONFIRMATION)), ""]
     return lines
 
 
