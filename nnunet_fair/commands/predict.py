@@ -20,6 +20,7 @@ HELP = "from a folder of unseen patients to post-processed masks, with the recip
 OPTIONS = {
     **{"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f"},
     **{"root": "-i", "target": "-o", "keep_raw": "--raw", "n_processes": "-np", "output": "--response"},
+    "keep_trainer": "--keep-trainer",
 }
 """The options behind arguments that the library calls otherwise."""
 

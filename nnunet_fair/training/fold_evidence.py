@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,9 +108,11 @@ def _method(trainer: str) -> FairMethod:
 
     make_trainers_findable()
     try:
-        method = getattr(recursive_find_trainer_class_by_name(trainer), "fair_method", None)
+        with contextlib.redirect_stdout(io.StringIO()):  # it tells every folder and module it looks into
+            found = recursive_find_trainer_class_by_name(trainer)
     except RuntimeError as error:
         raise UserError(f"the trainer {trainer} cannot be found; add its folder to nnUNet_extTrainer") from error
+    method = getattr(found, "fair_method", None)
     if not isinstance(method, FairMethod) or not (method.on_loss or method.on_sampling):
         raise UserError(f"{trainer} keeps no scores of its cases; choose a model of nnUNetTrainerFairDiv… (`trainer`)")
     if issubclass(method.search, LowestSearch):
