@@ -8,12 +8,12 @@ choose it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.special import expit
 
 from nnunet_fair import __version__
 from nnunet_fair.files import write_csv, write_json
@@ -21,6 +21,7 @@ from nnunet_fair.pcr.output_files import check_table, table_lock
 from nnunet_fair.prediction.model import TrainedModel
 from nnunet_fair.prediction.options import PredictorOptions
 from nnunet_fair.prediction.response import Readings, ResponseHeads
+from nnunet_fair.training.response.table import mean_log_odds, response_probability
 
 COLUMNS = ("case_id", "probability", "prediction", "note")
 NO_LESION = "no lesion was predicted in any patch, so nothing is known of its response"
@@ -41,8 +42,7 @@ def joint_probability(readings: Readings, prevalence: Mapping[str, float]) -> tu
     logits = [reading.logit for reading in readings.values() if reading.logit is not None]
     if not logits:
         return None
-    logit = sum(logits) / len(logits)
-    return _sigmoid(logit + _log_odds([prevalence[fold] for fold in readings])), logit >= 0
+    return response_probability(logits, [prevalence[fold] for fold in readings])
 
 
 def joint_table(
@@ -113,6 +113,7 @@ def write_joint_table(
         cases: :data:`UNSEEN` or :data:`TRAINING_CASES`.
     """
     shares = prevalence_by_fold(model, heads)
+    together = round(float(expit(mean_log_odds(list(shares.values())))), 4)
     thresholds = {fold: round(share, 4) for fold, share in shares.items()}
     record = {
         "nnunet_fair": __version__,
@@ -121,7 +122,7 @@ def write_joint_table(
         "folds": list(model.folds),
         "cases": cases,
         "prevalence": shares,
-        "threshold": thresholds if cases == TRAINING_CASES else round(_sigmoid(_log_odds(list(shares.values()))), 4),
+        "threshold": thresholds if cases == TRAINING_CASES else together,
         "threshold_by": "prevalence of the training cases",
         "step_size": options.step_size,
         "mirroring": options.mirroring,
@@ -144,13 +145,3 @@ def _note(readings: Readings) -> str:
     if len(blind) == len(readings):
         return NO_LESION
     return f"fold {' and '.join(blind)} predicted no lesion and has no part in it" if blind else ""
-
-
-def _log_odds(shares: Sequence[float]) -> float:
-    """The mean log odds."""
-    return sum(math.log(share / (1 - share)) for share in shares) / len(shares)
-
-
-def _sigmoid(logit: float) -> float:
-    """1 / (1 + exp(−logit)), without an overflow."""
-    return 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))

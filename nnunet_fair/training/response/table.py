@@ -28,6 +28,26 @@ class NetworkOutput:
     prevalence: float
 
 
+def mean_log_odds(shares: Sequence[float]) -> float:
+    """The mean of the log odds of shares in (0, 1)."""
+    return sum(math.log(share / (1 - share)) for share in shares) / len(shares)
+
+
+def response_probability(logits: Sequence[float], prevalences: Sequence[float]) -> tuple[float, bool]:
+    """The probability of the outcome 1 and the decision, of networks trained with both outcomes counting the same.
+
+    Args:
+        logits: of the networks that can say something, at least one.
+        prevalences: share of the outcome 1 among the training cases of each network.
+
+    Returns:
+        The sigmoid of the mean logit and of the prevalences' mean log odds (Elkan, IJCAI 2001), and whether it is at
+        least their prevalence.
+    """
+    logit = sum(logits) / len(logits)
+    return float(expit(logit + mean_log_odds(prevalences))), logit >= 0
+
+
 def response_table(cases: Mapping[str, Sequence[NetworkOutput]]) -> pd.DataFrame:
     """Put what networks say of cases into a table.
 
@@ -46,7 +66,7 @@ def response_table(cases: Mapping[str, Sequence[NetworkOutput]]) -> pd.DataFrame
         if not outputs:
             rows.append((case_id, float("nan"), pd.NA, networks, NO_LESION))
             continue
-        logit = sum(output.logit for output in outputs) / len(outputs)
-        log_odds = sum(math.log(o.prevalence / (1 - o.prevalence)) for o in outputs) / len(outputs)
-        rows.append((case_id, float(expit(logit + log_odds)), int(logit >= 0), networks, ""))
+        logits, prevalences = [output.logit for output in outputs], [output.prevalence for output in outputs]
+        probability, decision = response_probability(logits, prevalences)
+        rows.append((case_id, probability, int(decision), networks, ""))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"prediction": "Int64", "probability": float})
