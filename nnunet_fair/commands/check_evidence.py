@@ -5,22 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_fair.commands.model_arguments import MODEL_OPTIONS, add_model_arguments
 from nnunet_fair.commands.table_arguments import add_table_arguments, table_reading
 
 HELP = "hold the subgroup a training found against those it would find in attributes dealt out at random"
-OPTIONS = {
-    **{"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f"},
-    **{"n_permutations": "--permutations"},
-}
+OPTIONS = {**MODEL_OPTIONS, "n_permutations": "--permutations"}
 _SIGNIFICANT = 0.05
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; names as in nnUNetv2_predict."""
-    parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name")
-    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
-    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    parser.add_argument("-c", metavar="CONFIGURATION", help="default: the one trained; of several 3d_fullres")
+    add_model_arguments(parser)
     parser.add_argument("-f", nargs="+", metavar="FOLD", help="default: every fold that was trained")
     parser.add_argument(
         "--permutations", type=int, default=199, metavar="N", help="tables dealt out at random (default %(default)s)"

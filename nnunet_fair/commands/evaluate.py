@@ -21,6 +21,7 @@ from nnunet_fair.commands.evaluation_arguments import (
     scoring_options,
     table_options,
 )
+from nnunet_fair.commands.model_arguments import add_model_arguments
 from nnunet_fair.commands.table_arguments import add_table_arguments
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.options import MATCHINGS, ScoringOptions
@@ -74,10 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_task_arguments(parser)
     crossval = parser.add_argument_group("cross-validation (in place of -ref and -pred)")
     crossval.add_argument("--crossval", action="store_true", help="pool the folds' validation predictions of a model")
-    crossval.add_argument("-d", metavar="ID", help="dataset number or name")
-    crossval.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
-    crossval.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    crossval.add_argument("-c", metavar="CONFIGURATION", help="(default: the one trained; of several 3d_fullres)")
+    add_model_arguments(crossval, required=False)
     crossval.add_argument("-f", metavar="FOLD", type=int, nargs="+", help="folds to pool (default: all there are)")
     parts = parser.add_argument_group("in parts, for schedulers")
     parts.add_argument("-num_parts", type=int, metavar="N", help="score one part of N only; then --merge")

@@ -8,6 +8,7 @@ from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_fair.commands.model_arguments import MODEL_OPTIONS
 from nnunet_fair.commands.table_arguments import table_reading
 from nnunet_fair.errors import UserError
 from nnunet_fair.evaluation.metrics.empty_policy import EmptyMaskPolicy
@@ -28,11 +29,7 @@ OPTIONS = {
     "second_references": "-ref2",
     "table": "-m",
     "output": "-o",
-    "dataset": "-d",
-    "trainer": "-tr",
-    "plans": "-p",
-    "configuration": "-c",
-    "folds": "-f",
+    **MODEL_OPTIONS,
     "n_processes": "-np",
 }
 """The options whose names differ from the library's arguments."""

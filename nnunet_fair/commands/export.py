@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 
+from nnunet_fair.commands.model_arguments import MODEL_OPTIONS, add_model_arguments
+
 HELP = "a trained model as a zip that stock nnU-Net installs, with nothing about patients inside, and its model card"
 
-OPTIONS = {"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f", "target": "-o"}
+OPTIONS = {**MODEL_OPTIONS, "target": "-o"}
 """The options behind arguments that the library calls otherwise."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``nnunet_fair export``; names as in nnUNetv2_export_model_to_zip."""
-    parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name")
+    add_model_arguments(parser, n_configurations="+")
     parser.add_argument("-o", required=True, metavar="MODEL.zip", help="the zip to write; MODEL_CARD.md lies beside it")
-    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
-    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    parser.add_argument(
-        "-c", nargs="+", metavar="CONFIGURATION", help="default: the one trained; of several 3d_fullres"
-    )
     parser.add_argument("-f", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="default 0 1 2 3 4")
     parser.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default %(default)s")
     parser.add_argument(

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nnunet_fair.commands import pcr_classify, pcr_deep_features, pcr_features, pcr_predict, pcr_train
+from nnunet_fair.commands.model_arguments import MODEL_OPTIONS
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -15,11 +16,7 @@ OPTIONS = {
     "n_processes": "-np",
     "features": "-x",
     "table": "-m",
-    "dataset": "-d",
-    "trainer": "-tr",
-    "plans": "-p",
-    "configuration": "-c",
-    "folds": "-f",
+    **MODEL_OPTIONS,
     "device": "-device",
     "images": "-i",
 }

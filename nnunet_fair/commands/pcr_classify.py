@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from nnunet_fair.commands.model_arguments import add_model_arguments
+from nnunet_fair.commands.pcr_problems import tell_problems
 from nnunet_fair.errors import UserError
 from nnunet_fair.prediction.options import CHECKPOINT, DEVICES
 
 HELP = "predict patients with networks of nnUNetTrainerResponse; the table is what evaluate --task pcr takes"
-_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("-d", metavar="ID", required=True, help="dataset number or name of the trained classifier")
-    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the nnUNetTrainerResponse… that was trained)")
-    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    parser.add_argument("-c", metavar="CONFIGURATION", help="(default: the one trained; of several 3d_fullres)")
+    add_model_arguments(
+        parser,
+        dataset="dataset number or name of the trained classifier",
+        trainer="the nnUNetTrainerResponse… that was trained",
+    )
     parser.add_argument("-f", metavar="FOLD", nargs="+", help="networks of these folds (default: all)")
     parser.add_argument("-chk", metavar="CHECKPOINT", default=CHECKPOINT, help="(default: %(default)s)")
     parser.add_argument(
@@ -67,8 +68,4 @@ def run(args: argparse.Namespace) -> int:
     n_empty = int(found.rows["probability"].isna().sum())
     by = "each by the fold that left it out" if fold_of is not None else f"{len(model.folds)} networks together"
     print(f"{len(found.rows)} cases classified, {by} ({n_empty} without a lesion): wrote {args.output}")
-    for case_id, problem in list(found.problems.items())[:_SHOWN]:
-        print(f"not classified: {case_id}: {problem}")
-    if found.problems:
-        print(f"nnunet_fair pcr: exit status 1: {len(found.problems)} cases were not classified", file=sys.stderr)
-    return int(bool(found.problems))
+    return tell_problems(found.problems, "classified")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from nnunet_fair.commands.model_arguments import add_model_arguments
+from nnunet_fair.commands.pcr_problems import tell_problems
 from nnunet_fair.prediction.options import CHECKPOINT, DEVICES
 
 HELP = "encode every case's lesion with the encoders of a trained nnU-Net, one table a fold (docs/pcr.md)"
-_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("-d", metavar="ID", required=True, help="dataset number or name of the trained model")
-    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
-    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    parser.add_argument("-c", metavar="CONFIGURATION", help="(default: the one trained; of several 3d_fullres)")
+    add_model_arguments(parser, dataset="dataset number or name of the trained model")
     parser.add_argument("-f", metavar="FOLD", type=int, nargs="+", help="encoders of these folds (default: all)")
     parser.add_argument("-chk", metavar="CHECKPOINT", default=CHECKPOINT, help="(default: %(default)s)")
     parser.add_argument(
@@ -55,11 +52,7 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
     )
     print(f"{found.n_cases} cases encoded ({whose} masks, {found.n_empty} of them empty): wrote {args.output}")
-    for case_id, problem in list(found.problems.items())[:_SHOWN]:
-        print(f"not encoded: {case_id}: {problem}")
-    if found.problems:
-        print(f"nnunet_fair pcr: exit status 1: {len(found.problems)} cases were not encoded", file=sys.stderr)
-    return int(bool(found.problems))
+    return tell_problems(found.problems, "encoded")
 
 
 def _masks(args: argparse.Namespace, model: Path) -> tuple[Mapping[str, Path], str]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_fair.commands.model_arguments import add_model_arguments
+from nnunet_fair.commands.pcr_problems import tell_problems
 from nnunet_fair.errors import UserError
 
 if TYPE_CHECKING:
     from nnunet_fair.pcr.cohort_images import CohortImages
 
 HELP = "measure every case's lesion: size, form and enhancement, in mm and relative units (docs/pcr.md)"
-_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="CSV", required=True, help="the table to write")
     masks = parser.add_argument_group("masks (default: the experts' of the cohort)")
     masks.add_argument("-seg", type=Path, metavar="FOLDER", help="folder of masks, such as predictions of test cases")
-    masks.add_argument(
-        "-d", metavar="ID", help="dataset number or name: each case's mask as predicted by the fold that left it out"
+    add_model_arguments(
+        masks,
+        dataset="dataset number or name: each case's mask as predicted by the fold that left it out",
+        required=False,
     )
-    masks.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
-    masks.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    masks.add_argument("-c", metavar="CONFIGURATION", help="(default: the one trained; of several 3d_fullres)")
     masks.add_argument("-f", metavar="FOLD", type=int, nargs="+", help="folds to take (default: all there are)")
     masks.add_argument("--labels", type=int, nargs="+", metavar="LABEL", help="labels that together are the lesion")
     parser.add_argument("-np", type=int, default=2, metavar="N", help="processes (default 2)")
@@ -65,11 +64,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(found.rows)} cases measured ({whose} masks, {n_empty} of them empty): wrote {args.output}")
     if len(cases) < len(images.phases):
         print(f"note: {len(images.phases) - len(cases)} cases of {args.i} have no mask and no row")
-    for case_id, problem in list(found.problems.items())[:_SHOWN]:
-        print(f"not measured: {case_id}: {problem}")
-    if found.problems:
-        print(f"nnunet_fair pcr: exit status 1: {len(found.problems)} cases were not measured", file=sys.stderr)
-    return int(bool(found.problems))
+    return tell_problems(found.problems, "measured")
 
 
 def chosen_masks(args: argparse.Namespace, images: CohortImages) -> tuple[Mapping[str, Path], str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_fair.commands.evaluation_arguments import require
+from nnunet_fair.commands.model_arguments import MODEL_OPTIONS, add_model_arguments
 from nnunet_fair.errors import UserError
 from nnunet_fair.prediction.options import CHECKPOINT, DEVICES, FOLDS, PredictorOptions
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 HELP = "from a folder of unseen patients to post-processed masks, with the recipe the model was trained with"
 
 OPTIONS = {
-    **{"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f"},
+    **MODEL_OPTIONS,
     **{"root": "-i", "target": "-o", "keep_raw": "--raw", "n_processes": "-np", "output": "--response"},
     "keep_trainer": "--keep-trainer",
 }
@@ -44,10 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --response, in place of -i and -o: the training cases, each by the fold that validates it",
     )
-    parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name the model was trained on")
-    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
-    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    parser.add_argument("-c", metavar="CONFIGURATION", help="default: the one trained; of several 3d_fullres")
+    add_model_arguments(parser, dataset="dataset number or name the model was trained on")
     folds = " ".join(map(str, FOLDS))
     parser.add_argument("-f", nargs="+", metavar="FOLD", help=f"default {folds}; with --crossval all there are")
     parser.add_argument("-chk", default=CHECKPOINT, metavar="FILE", help="default %(default)s")

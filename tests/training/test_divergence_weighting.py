@@ -16,19 +16,11 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling
+from tests.fixtures.tiny_dataset import run
 
 pytestmark = pytest.mark.slow  # every test trains
 
 SETTINGS = {"min_support": 0.1, "warmup_epochs": 1, "max_items": 2, "min_t": 0.0}
-
-
-def run(trainer, epochs: int, seed: int = 0):
-    """Train with one data worker and fixed seeds."""
-    trainer.num_epochs = epochs
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    trainer.run_training()
-    return trainer
 
 
 def set_weights(trainer, weights: dict[str, float]) -> None:

@@ -26,6 +26,7 @@ from nnunet_fair.training.joint.trainer import (
     nnUNetTrainerFairJointSampling,
 )
 from nnunet_fair.training.trainer import nnUNetTrainerFairDivSampling
+from tests.fixtures.tiny_dataset import run
 
 pytestmark = pytest.mark.slow  # every test trains
 
@@ -53,14 +54,6 @@ def with_outcomes(made):
     table["zebra_outcome"] = [None, None, *(["0", "1", "0", "0", "1"] * 2)]
     table.to_csv(made.fair_cases)
     return made
-
-
-def run(trainer, epochs: int):
-    trainer.num_epochs = epochs
-    torch.manual_seed(0)
-    np.random.seed(0)
-    trainer.run_training()
-    return trainer
 
 
 def final(trainer) -> str:

@@ -46,12 +46,3 @@ def dataset(tiny_dataset):
     set_outcomes(made, {case_id: value for case_id, value in outcomes.items() if case_id not in made.case_ids[:2]})
     remove_lesion(made, made.case_ids[4])
     return made
-
-
-def run(trainer, epochs: int):
-    """A training with the same random numbers every time."""
-    trainer.num_epochs = epochs
-    torch.manual_seed(0)
-    np.random.seed(0)
-    trainer.run_training()
-    return trainer

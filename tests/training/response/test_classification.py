@@ -18,7 +18,8 @@ from nnunet_fair.prediction.checkpoints import load_checkpoint
 from nnunet_fair.prediction.nnunet_predict import make_trainers_findable
 from nnunet_fair.training.joint.trainer import nnUNetTrainerFairJoint
 from nnunet_fair.training.response.trainer import nnUNetTrainerResponse
-from tests.training.response.conftest import OUTCOME, SETTINGS, run, set_outcomes
+from tests.fixtures.tiny_dataset import run
+from tests.training.response.conftest import OUTCOME, SETTINGS, set_outcomes
 
 pytestmark = pytest.mark.slow  # every test trains
 
