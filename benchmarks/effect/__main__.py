@@ -7,7 +7,8 @@
     python -m benchmarks.effect --full           larger network and cohorts, 60 trainings: a GPU and a night
     python -m benchmarks.effect --report-only    tables and figures of what is done
 
-Stop it at any time and start it again: finished runs are kept.
+Stop it at any time and start it again: finished runs are kept in the folder of -o, and in small in that of --keep,
+from which another machine can go on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
 from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, conduct
 from benchmarks.effect.summary import summarise
+from nnunet_fair.errors import UserError
 
 
 def main() -> int:
@@ -31,6 +33,9 @@ def main() -> int:
     size.add_argument("--small-lesions", action="store_true", help="the candidates of studies.small_lesions")
     size.add_argument("--full", action="store_true", help="the study at a more realistic size")
     parser.add_argument("-o", type=Path, default=Path("effect_study"), metavar="FOLDER", help="default: effect_study")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="finished runs in small: they are taken from there and put there"
+    )
     parser.add_argument("-np", type=int, default=2, metavar="N", help="trainings at a time (default 2)")
     parser.add_argument("--report-only", action="store_true", help="train nothing")
     args = parser.parse_args()
@@ -47,7 +52,10 @@ def main() -> int:
     os.environ.setdefault("nnUNet_def_n_proc", "1")
     # the commands installed beside this Python, also where its environment is not activated
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    failed = [] if args.report_only else conduct(parts, scale, work, args.np)
+    try:
+        failed = [] if args.report_only else conduct(parts, scale, work, args.np, args.keep)
+    except UserError as error:
+        sys.exit(f"benchmarks.effect: {error}")
     for line in summarise(work, parts, work / "report"):
         print(line)
     print(f"{len(failed)} runs failed" if failed else f"tables, figures and comparisons: {work / 'report'}")

@@ -10,10 +10,9 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.effect.cohorts import cohort_at
 from benchmarks.effect.differences import seed_differences
 from benchmarks.effect.methods import METHODS
-from benchmarks.effect.runs import Run, weight_ratio
+from benchmarks.effect.runs import Run, read_notes
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 
@@ -55,12 +54,11 @@ def draw_weights(runs: Sequence[Run], work: Path, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(-(-len(blocks) // 4), min(4, len(blocks)), sharex=True, sharey=True, squeeze=False).ravel()
     for axis, (kind, missing) in zip(axes, blocks, strict=False):
-        cohort = cohort_at(work, kind)
         for method, colour in zip(methods, _COLOURS, strict=False):
             traces = []
             for run in runs:
                 if (run.kind, run.missing, run.method) == (kind, missing, method):
-                    traces.append(weight_ratio(run, cohort, work))
+                    traces.append(pd.Series(read_notes(run, work)["weight_ratio"]))
             if traces:
                 mean = pd.concat(traces, axis=1).mean(axis=1)
                 axis.plot(mean.index + 1, mean, color=colour, label=METHODS[method].label)

@@ -20,6 +20,7 @@ from benchmarks.effect.methods import METHODS, Method
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from benchmarks.effect.scale import Scale
 from nnunet_fair.files import write_csv, write_json
+from nnunet_fair.training.records import HISTORY_COLUMNS, HISTORY_FILE
 
 START_FILE = "start.pth"
 CASES, SCORES, TRACE, RUN = "cases.csv", "running_scores.csv", "weights.csv", "run.json"
@@ -46,11 +47,40 @@ class Run:
         return work / "runs" / f"{self.kind}-{self.missing}" / self.method / f"seed_{self.seed}"
 
 
-def weight_ratio(run: Run, cohort: Cohort, work: Path) -> pd.Series:
-    """The planted group's mean weight over the others', by epoch, of a finished run."""
-    weights = pd.read_csv(run.folder(work) / TRACE).set_index("epoch")
-    inside = weights.columns.isin(cohort.group())
-    return weights.loc[:, inside].mean(axis=1) / weights.loc[:, ~inside].mean(axis=1)
+def read_notes(run: Run, work: Path) -> dict:
+    """What ``run.json`` says of a finished run."""
+    return json.loads((run.folder(work) / RUN).read_text())
+
+
+def weight_ratio(weights: pd.DataFrame, group: set[str]) -> list[float]:
+    """The planted group's mean weight over the others', by epoch.
+
+    Args:
+        weights: one row an epoch, one column a training case.
+        group: the planted group's case IDs.
+    """
+    inside = weights.columns.isin(group)
+    ratio = weights.loc[:, inside].mean(axis=1) / weights.loc[:, ~inside].mean(axis=1)
+    return [round(float(value), 3) for value in ratio]
+
+
+def top_subgroup(path: Path) -> dict:
+    """The most probable subgroup of the later refreshes: its probability, its name and how steadily it is on top.
+
+    Args:
+        path: a training's ``fair_history.csv``, which is not there where no subgroup was looked for.
+    """
+    history = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(HISTORY_COLUMNS))
+    late = history[history["epoch"] >= history["epoch"].median()].dropna(subset=["probability"])
+    if late.empty:
+        return {"top_subgroup": "", "top_probability": None, "top_share": None}
+    top = late.loc[late.groupby("epoch")["probability"].idxmax()]
+    commonest = top["subgroup"].value_counts(normalize=True)
+    return {
+        "top_subgroup": commonest.index[0],
+        "top_probability": round(top["probability"].mean(), 3),
+        "top_share": round(commonest.iloc[0], 3),
+    }
 
 
 def training_cases(case_ids: list[str], scale: Scale, seed: int) -> dict[str, list[str]]:
@@ -90,9 +120,13 @@ def execute(run: Run, cohort: Cohort, scale: Scale, work: Path) -> Path:
         write_csv(cases.rename_axis("case_id").reset_index(), output / CASES)
         times = {"training_s": round(trained - started, 1), "all_s": round(time.monotonic() - started, 1)}
         norms = dict(zip(("gradient_90", "gradient_max"), np.quantile(trainer.gradient_norms, (0.9, 1)), strict=True))
-        write_json(
-            {**vars(run), **times, **{name: round(float(norm), 3) for name, norm in norms.items()}}, output / RUN
-        )
+        notes = {
+            **times,
+            **{name: round(float(norm), 3) for name, norm in norms.items()},
+            **top_subgroup(output / HISTORY_FILE),
+            "weight_ratio": weight_ratio(pd.DataFrame(trainer.seen_weights), cohort.group()),
+        }
+        write_json({**vars(run), **notes}, output / RUN)
         shutil.rmtree(done, ignore_errors=True)
         output.replace(done)
     return done
@@ -166,7 +200,7 @@ def _train(run: Run, cohort: Cohort, scale: Scale, work: Path, output: Path):
     trainer.run_training()
     write_csv(pd.DataFrame(trainer.seen_scores).rename_axis("epoch").reset_index(), output / SCORES)
     write_csv(pd.DataFrame(trainer.seen_weights).rename_axis("epoch").reset_index(), output / TRACE)
-    history = Path(trainer.output_folder) / "fair_history.csv"
+    history = Path(trainer.output_folder) / HISTORY_FILE
     if history.is_file():
         shutil.copyfile(history, output / history.name)
     return trainer

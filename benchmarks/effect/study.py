@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.effect.cohorts import START, Cohort, prepare
+from benchmarks.effect.kept import keep, restore
 from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK
 from benchmarks.effect.runs import CASES, Run, execute, train_start
 from benchmarks.effect.scale import Scale
@@ -77,7 +78,7 @@ def all_runs(parts: Sequence[Part]) -> list[Run]:
     return [run for run in runs if run.missing == "none" or METHODS[run.method].uses_metadata]
 
 
-def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -> list[str]:
+def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int, kept: Path | None = None) -> list[str]:
     """Prepare the cohorts and do every run that is not done yet.
 
     Args:
@@ -85,11 +86,14 @@ def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -
         scale: its size.
         work: the study's folder; what is complete in it is kept.
         n_processes: trainings at a time, one thread each on the CPU.
+        kept: folder of finished runs in small; the study goes on from them, and puts its own there.
 
     Returns:
         A sentence for each run that failed; the others are done.
     """
     work.mkdir(parents=True, exist_ok=True)
+    if kept is not None:
+        restore(kept, work, scale)
     runs = all_runs(parts)
     cohorts: dict[str, Cohort] = {}
     for kind in dict.fromkeys([*[START] * (scale.start_epochs > 0), *(run.kind for run in runs)]):
@@ -101,7 +105,7 @@ def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -
         print("the network every training starts from", flush=True)
         with processes.Pool(1) as pool:  # a training changes its process's environment
             pool.apply(train_start, (cohorts[START], scale, work))
-    todo = [(run, cohorts[run.kind], scale, work) for run in runs if not (run.folder(work) / CASES).is_file()]
+    todo = [(run, cohorts[run.kind], scale, work, kept) for run in runs if not (run.folder(work) / CASES).is_file()]
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them done before", flush=True)
     failed = []
     with processes.Pool(n_processes) as pool, tqdm(total=len(todo), unit="run") as bar:
@@ -113,12 +117,15 @@ def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int) -
     return failed
 
 
-def _attempt(arguments: tuple[Run, Cohort, Scale, Path]) -> str:
+def _attempt(arguments: tuple[Run, Cohort, Scale, Path, Path | None]) -> str:
     """Do one run; returns why it failed, or nothing, so that one failure does not end the study."""
+    run, cohort, scale, work, kept = arguments
     try:
-        execute(*arguments)
+        execute(run, cohort, scale, work)
+        if kept is not None:
+            keep(run, work, kept)
     except Exception:
-        return f"{arguments[0]} failed:\n{traceback.format_exc()}"
+        return f"{run} failed:\n{traceback.format_exc()}"
     return ""
 
 

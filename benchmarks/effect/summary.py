@@ -16,15 +16,15 @@ from benchmarks.effect.cohorts import Cohort, cohort_at
 from benchmarks.effect.differences import seed_differences, t_interval
 from benchmarks.effect.figures import draw_effects, draw_weights
 from benchmarks.effect.methods import CHAPTERS, METHODS
-from benchmarks.effect.runs import CASES, RUN, Run, weight_ratio
+from benchmarks.effect.runs import CASES, Run, read_notes
 from benchmarks.effect.study import LEARNABLE, Part, finished
 from nnunet_fair.files import write_csv, write_text
 from nnunet_fair.metadata.fair_cases import read_fair_cases
-from nnunet_fair.training.records import HISTORY_COLUMNS, HISTORY_FILE
 
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
 PER_COHORT = ("methods", "small_lesions")
+NOTED = ("gradient_90", "gradient_max", "top_subgroup", "top_probability", "top_share")
 LEAST_SEEDS = 2
 """Methods with fewer are not compared: the difference of one pair of trainings says nothing about the method."""
 STATISTICS = ("mean_dsc", "worst_group_dsc", "mean_best_group_dsc", "performance", "fairness", "ranking")
@@ -96,35 +96,18 @@ def run_row(run: Run, work: Path) -> dict:
     What ``fair_history.csv`` tells without knowing the planted group: the mean probability of the most probable
     subgroup over the last half of the refreshes, and in which share of them the commonest of these is on top.
     """
-    folder = run.folder(work)
-    cases = pd.read_csv(folder / CASES)
+    cases = pd.read_csv(run.folder(work) / CASES)
     group = cases["group"] == 1
-    ratio = weight_ratio(run, cohort_at(work, run.kind), work)
-    noted = json.loads((folder / RUN).read_text())
+    notes = read_notes(run, work)
+    ratio = notes["weight_ratio"]
     return {
         **vars(run),
         "mean_dsc": round(cases["dsc"].mean(), 4),
         "group_dsc": round(cases.loc[group, "dsc"].mean(), 4),
         "others_dsc": round(cases.loc[~group, "dsc"].mean(), 4),
         "failures": int((cases["dsc"] < 0.1).sum()),
-        "weight_ratio": round(float(ratio.iloc[len(ratio) // 2 :].mean()), 3),
-        **{name: noted.get(name) for name in ("gradient_90", "gradient_max")},
-        **_top_subgroup(folder / HISTORY_FILE),
-    }
-
-
-def _top_subgroup(path: Path) -> dict:
-    """The most probable subgroup of the later refreshes: its probability, its name and how steadily it is on top."""
-    history = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(HISTORY_COLUMNS))
-    late = history[history["epoch"] >= history["epoch"].median()].dropna(subset=["probability"])
-    if late.empty:
-        return {"top_subgroup": "", "top_probability": float("nan"), "top_share": float("nan")}
-    top = late.loc[late.groupby("epoch")["probability"].idxmax()]
-    commonest = top["subgroup"].value_counts(normalize=True)
-    return {
-        "top_subgroup": commonest.index[0],
-        "top_probability": round(top["probability"].mean(), 3),
-        "top_share": round(commonest.iloc[0], 3),
+        "weight_ratio": round(float(np.mean(ratio[len(ratio) // 2 :])), 3),
+        **{name: notes[name] for name in NOTED},
     }
 
 

@@ -11,14 +11,16 @@ from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
 
 from benchmarks.effect.cohorts import TEST_FRACTION
 from benchmarks.effect.differences import seed_differences, t_interval
+from benchmarks.effect.kept import keep, restore
 from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, Method
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
-from benchmarks.effect.runs import Run, training_cases
+from benchmarks.effect.runs import Run, read_notes, top_subgroup, training_cases, weight_ratio
 from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
-from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, all_runs
+from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, Part, all_runs, finished
 from benchmarks.effect.summary import tables
 from benchmarks.effect.trainer import accumulate_gradients
 from benchmarks.effect.variants import DiceTermOnly, EffectSession, exponential_weights, shrunk_lowest
+from nnunet_fair.errors import UserError
 from nnunet_fair.training.config import FairConfig
 from nnunet_fair.training.finder import SubgroupFinder
 from nnunet_fair.training.losses import CaseWeightedDiceCE
@@ -199,6 +201,44 @@ def test_weights_divided_by_the_batchs_mean(tmp_path):
     assert made.begin_step(["t0", "t3"]) == pytest.approx([1.2, 0.8])
     assert made.begin_step(["t1", "t2"]) is None  # alike
     assert made.begin_step(["t1"]) == pytest.approx([0.5])  # a batch of one would always weigh 1
+
+
+def test_the_weight_ratio_by_hand():
+    weights = pd.DataFrame({"a": [1.0, 3.0], "b": [1.0, 1.0], "c": [1.0, 0.5], "d": [1.0, 0.75]})
+    assert weight_ratio(weights, {"a", "b", "elsewhere"}) == [1.0, 3.2]
+
+
+def test_the_top_subgroup_of_the_later_refreshes(tmp_path):
+    path = tmp_path / "fair_history.csv"
+    assert top_subgroup(path) == {"top_subgroup": "", "top_probability": None, "top_share": None}
+    rows = ["0,x,0.9", "1,x,0.9", "2,y,0.3", "2,x,0.1", "3,y,0.4", "4,x,0.8"]
+    path.write_text("\n".join(["epoch,subgroup,probability", *rows]))
+    assert top_subgroup(path) == {"top_subgroup": "y", "top_probability": 0.5, "top_share": 0.667}
+
+
+def finished_run(work: Path, seed: int) -> Run:
+    run = Run("distinct", "none", STOCK, seed)
+    run.folder(work).mkdir(parents=True)
+    (run.folder(work) / "run.json").write_text('{"weight_ratio": [1.0]}')
+    (run.folder(work) / "cases.csv").write_text("case_id,group,dsc,norm_hd,recall\nc0,1,0.123456,0.5,0.1\n")
+    return run
+
+
+def test_a_study_goes_on_from_runs_in_small(tmp_path):
+    work, kept, elsewhere = (tmp_path / name for name in ("work", "kept", "elsewhere"))
+    for seed in (0, 1):
+        keep(finished_run(work, seed), work, kept)
+    own = finished_run(elsewhere, 1).folder(elsewhere) / "cases.csv"
+    before = own.read_text()
+    assert restore(kept, elsewhere, SMALL) == 1
+    parts = (Part(("distinct",), ("none",), (STOCK,), 3),)
+    assert [run.seed for run in finished(elsewhere, parts)] == [0, 1]
+    restored = Run("distinct", "none", STOCK, 0)
+    assert read_notes(restored, elsewhere) == {"weight_ratio": [1.0]}
+    assert (restored.folder(elsewhere) / "cases.csv").read_text().splitlines()[1] == "c0,1,0.1235,0.5"
+    assert own.read_text() == before
+    with pytest.raises(UserError, match="another size \\(epochs"):
+        restore(kept, elsewhere, FROM_SCRATCH)
 
 
 def test_gradients_are_averaged_over_batches():

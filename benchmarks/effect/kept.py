@@ -1,0 +1,69 @@
+"""Finished runs in small, to be committed: a study stopped on one machine goes on on another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.effect.runs import CASES, RUN, Run
+from benchmarks.effect.scale import Scale
+from nnunet_fair.errors import UserError
+from nnunet_fair.files import write_csv, write_json
+
+SCALE = "scale.json"
+COLUMNS = ("case_id", "group", "dsc", "norm_hd")
+"""What the study's tables and comparisons are made of."""
+
+
+def keep(run: Run, work: Path, kept: Path) -> None:
+    """Write a finished run's scores and notes.
+
+    Args:
+        run: a finished run.
+        work: the study's folder.
+        kept: folder of the runs in small.
+    """
+    folder = run.folder(kept)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(run.folder(work) / RUN, folder / RUN)
+    cases = pd.read_csv(run.folder(work) / CASES)[list(COLUMNS)]
+    write_csv(cases.round({"dsc": 4, "norm_hd": 4}), folder / CASES)
+
+
+def restore(kept: Path, work: Path, scale: Scale) -> int:
+    """Put the runs in small into a study's folder, where it does not have them.
+
+    Args:
+        kept: folder of the runs in small; it need not exist.
+        work: the study's folder.
+        scale: the study's size; written beside the runs.
+
+    Returns:
+        How many were put there.
+
+    Raises:
+        UserError: the runs are those of a study of another size.
+    """
+    kept.mkdir(parents=True, exist_ok=True)
+    settings = json.loads(json.dumps(asdict(scale)))
+    if not (kept / SCALE).is_file():
+        write_json(settings, kept / SCALE)
+    found = json.loads((kept / SCALE).read_text())
+    differing = [name for name, value in settings.items() if found.get(name) != value]
+    if differing:
+        raise UserError(
+            f"{kept} holds runs of a study of another size ({', '.join(differing)}); keep these runs in another folder"
+        )
+    restored = 0
+    for path in sorted(kept.glob(f"runs/*/*/*/{CASES}")):
+        folder = work / path.parent.relative_to(kept)
+        if not (folder / CASES).is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path.with_name(RUN), folder / RUN)
+            shutil.copyfile(path, folder / CASES)
+            restored += 1
+    return restored
