@@ -29,6 +29,8 @@ class Method:
         reference: ``oracle``, ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
         argument: the reference's factor or step size.
         candidate: what is changed of nnU-Net's loss or patches for small lesions, see ``studies.small_lesions``.
+        momentum: of the optimiser, nnU-Net's unless it is studied.
+        learning_rate: times that of the study's size.
         longer: how many times as many epochs are trained.
         accumulated: batches whose gradients are averaged for one step of the optimiser.
         baseline: the method it is compared with.
@@ -46,6 +48,8 @@ class Method:
     reference: str = ""
     argument: float = 0.0
     candidate: str = ""
+    momentum: float = 0.99
+    learning_rate: float = 1.0
     longer: int = 1
     accumulated: int = 1
     baseline: str = STOCK
@@ -71,6 +75,7 @@ _KNOWN = {"warmup_epochs": 1}
 _ORACLE = {"reference": "oracle", "argument": 4.0}
 _LONG = {"longer": 3, "baseline": "stock_long"}
 _ACCUMULATED = {"longer": 3, "accumulated": 4, "baseline": "stock_accumulated"}
+_MOMENTUM = {"momentum": 0.9, "learning_rate": 3.0}
 _CLIP = 0.7
 """About what nine of ten gradients of a stock training stay below (``runs.csv``: ``gradient_90``, 0.5 to 0.9)."""
 
@@ -133,7 +138,23 @@ METHODS = {
             _NEW,
             **{**_LOSS, "fair": replace(_LOSS["fair"], on_sampling=True)},
         ),
-        Method("sampling_clipped", "FairDiv sampling, clipped at 0.7", _NEW, _SAMPLING, max_gradient=_CLIP),
+        Method("stock_momentum", "stock nnU-Net, momentum 0.9", _UNWEIGHTED, **_BOTH, **_MOMENTUM),
+        Method(
+            "sampling_momentum",
+            "FairDiv sampling, momentum 0.9",
+            _NEW,
+            _SAMPLING,
+            **_MOMENTUM,
+            baseline="stock_momentum",
+        ),
+        Method(
+            "sampling_clipped",
+            "FairDiv sampling, clipped at 0.7",
+            _NEW,
+            _SAMPLING,
+            max_gradient=_CLIP,
+            baseline="stock_clipped",
+        ),
         _sampling("sampling_t0", ""),
         _sampling("sampling_lowest", ", lowest divergence", fair=replace(_SAMPLING, search=shrunk_lowest(5.0))),
         _sampling("sampling_s8_smooth", ", strength 8", {"strength": 8.0}),
@@ -181,6 +202,7 @@ CHAPTERS = {
     "long": ("oracle_long", "sampling_long", "oracle_loss_long"),
     "accumulated": ("oracle_loss_accumulated",),
     "small_lesions": (*_SMALL_LESIONS, *(f"sampling_{name}" for name in _SMALL_LESIONS)),
-    "scratch": ("loss_and_sampling", "sampling_clipped", "stock_clipped"),
+    "scratch": ("loss_and_sampling",),
+    "steadiness": ("stock_clipped", "sampling_clipped", "stock_momentum", "sampling_momentum"),
 }
 """The questions the study asks, and the methods that answer each: one group of tables and one figure a question."""

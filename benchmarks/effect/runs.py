@@ -8,6 +8,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +63,11 @@ def weight_ratio(weights: pd.DataFrame, group: set[str]) -> list[float]:
     inside = weights.columns.isin(group)
     ratio = weights.loc[:, inside].mean(axis=1) / weights.loc[:, ~inside].mean(axis=1)
     return [round(float(value), 3) for value in ratio]
+
+
+def learning_curve(scores: Sequence[pd.Series]) -> list[float]:
+    """The mean running score of the cases that have one, by epoch; 0 where none has."""
+    return [round(float(known.mean()), 4) if (known := epoch.dropna()).size else 0.0 for epoch in scores]
 
 
 def top_subgroup(path: Path) -> dict:
@@ -124,6 +130,7 @@ def execute(run: Run, cohort: Cohort, scale: Scale, work: Path) -> Path:
             **times,
             **{name: round(float(norm), 3) for name, norm in norms.items()},
             **top_subgroup(output / HISTORY_FILE),
+            "learning_curve": learning_curve(trainer.seen_scores),
             "weight_ratio": weight_ratio(pd.DataFrame(trainer.seen_weights), cohort.group()),
         }
         write_json({**vars(run), **notes}, output / RUN)
@@ -186,7 +193,7 @@ def _train(run: Run, cohort: Cohort, scale: Scale, work: Path, output: Path):
     trainer.study(method)
     trainer.num_iterations_per_epoch = scale.iterations
     trainer.num_val_iterations_per_epoch = scale.val_iterations
-    trainer.initial_lr = scale.learning_rate
+    trainer.initial_lr = scale.learning_rate * method.learning_rate
     trainer.disable_checkpointing = True
     trainer.logger.plot_progress_png = lambda folder: None  # takes longer than the epoch
     trainer.finder_for = lambda cases: _reference(method, cohort, cases)

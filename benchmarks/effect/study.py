@@ -63,7 +63,7 @@ STUDY = (
 )
 SCRATCH = (
     Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "loss_and_sampling", "loss", "oracle"), 10),
-    Part(LEARNABLE, _COMPLETE, CHAPTERS["scratch"], 10),
+    Part(("distinct",), _COMPLETE, CHAPTERS["steadiness"], 10),
 )
 SMALL_LESIONS = (Part(("small",), _COMPLETE, (STOCK, "sampling", *CHAPTERS["small_lesions"]), 5),)
 FULL = (

@@ -36,12 +36,14 @@ class EffectTrainer(nnUNetTrainerFairDiv):
         self.session_class = partial(EffectSession, method)
 
     def configure_optimizers(self):
-        """As nnU-Net's; steps less often where gradients are accumulated.
+        """As nnU-Net's, with the momentum studied; steps less often where gradients are accumulated.
 
         Raises:
             NotImplementedError: gradients are accumulated in mixed precision, whose scaler would unscale them twice.
         """
         optimizer, scheduler = super().configure_optimizers()
+        for group in optimizer.param_groups:
+            group["momentum"] = self.studied.momentum
         if self.studied.accumulated > 1:
             if self.grad_scaler is not None:
                 raise NotImplementedError("accumulated gradients are studied on the CPU only")

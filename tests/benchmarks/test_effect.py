@@ -14,7 +14,7 @@ from benchmarks.effect.differences import seed_differences, t_interval
 from benchmarks.effect.kept import keep, restore
 from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, Method
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
-from benchmarks.effect.runs import Run, read_notes, top_subgroup, training_cases, weight_ratio
+from benchmarks.effect.runs import Run, learning_curve, read_notes, top_subgroup, training_cases, weight_ratio
 from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
 from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, Part, all_runs, finished
 from benchmarks.effect.summary import tables
@@ -121,9 +121,9 @@ def test_the_interval_over_the_seeds_is_students():
 
 
 def test_each_question_has_its_runs_in_the_study():
-    n_seeds = {"long": 3, "scratch": 10}
+    n_seeds = {"long": 3, "scratch": 10, "steadiness": 10}
     for chapter, methods in CHAPTERS.items():
-        runs = all_runs({"scratch": SCRATCH, "small_lesions": SMALL_LESIONS}.get(chapter, STUDY))
+        runs = all_runs({"scratch": SCRATCH, "steadiness": SCRATCH, "small_lesions": SMALL_LESIONS}.get(chapter, STUDY))
         kind = "small" if chapter == "small_lesions" else "distinct"
         for method in methods:
             seeds = {run.seed for run in runs if run.method == method and run.kind == kind}
@@ -206,6 +206,11 @@ def test_weights_divided_by_the_batchs_mean(tmp_path):
 def test_the_weight_ratio_by_hand():
     weights = pd.DataFrame({"a": [1.0, 3.0], "b": [1.0, 1.0], "c": [1.0, 0.5], "d": [1.0, 0.75]})
     assert weight_ratio(weights, {"a", "b", "elsewhere"}) == [1.0, 3.2]
+
+
+def test_the_learning_curve_is_the_mean_of_known_scores():
+    epochs = [pd.Series([np.nan, np.nan]), pd.Series([0.5, np.nan]), pd.Series([0.5, 0.75])]
+    assert learning_curve(epochs) == [0.0, 0.5, 0.625]
 
 
 def test_the_top_subgroup_of_the_later_refreshes(tmp_path):
