@@ -74,7 +74,7 @@ _NIGHT = Scale(
 )
 NIGHT = {
     "lgg": replace(_NIGHT, network=Network(2.0, (64, 56), 8, (16, 128), 1), epochs=30),
-    "busbra": replace(_NIGHT, network=Network(3.5, (64, 56), 12, (16, 128), 1), epochs=40),
+    "busbra": replace(_NIGHT, network=Network(3.5, (64, 56), 8, (16, 128), 1), epochs=40, learning_rate=0.03),
 }
 """The study of the page."""
 
