@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from nnunet_fair.evaluation.comparison.levelling import levelling_audit
 from nnunet_fair.evaluation.comparison.paired_differences import Comparison, compare_scores, pair_scores
 from nnunet_fair.evaluation.scores.analysis import AnalysisOptions
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
+from nnunet_fair.metadata.audit.detectable_gap import LEVEL, POWER
 from nnunet_fair.subgroups.search import SubgroupOptions, false_discovery_rate
 from studies.real.cohorts import LEAST_PATIENTS, SITE, SIZE, Cohort
 from studies.real.methods import METHODS, STOCK
@@ -23,6 +26,7 @@ PRIMARY = "worst_group_dsc"
 STATISTICS = (PRIMARY, "mean_dsc", "mean_best_group_dsc", "mean_deciding_gap_dsc", "ranking")
 CONFIDENCE = 0.95
 N_TESTED = sum(method.tested for method in METHODS.values())
+LEAST_SEEDS = 2
 LEAST_SHOWN = 5
 """Smaller groups are not even shown: their mean would be that of single patients."""
 
@@ -120,19 +124,55 @@ def compare(
 
 
 def method_row(comparison: Comparison, stricter: Comparison) -> dict[str, float]:
-    """Stock's value, the difference and its interval for every statistic; the primary's simultaneous one as well."""
+    """Stock's value, the difference and its interval for every statistic; the primary's simultaneous one as well.
+
+    ``patient_sd`` is the standard deviation over the patients of a patient's difference, the mean over the seeds, and
+    ``seed_correlation`` how alike the patients' differences are in two seeds.
+    """
     row: dict[str, float] = {}
     for name in STATISTICS:
         difference, low, high = comparison.difference.row(name)
         row |= {f"{name}_stock": comparison.a.row(name)[0], name: difference}
         row |= {f"{name}_low": low, f"{name}_high": high}
     _, low, high = stricter.difference.row(PRIMARY)
-    by_seed = comparison.scores.dsc_b.mean(axis=1) - comparison.scores.dsc_a.mean(axis=1)
-    return row | {f"{PRIMARY}_low_of_{N_TESTED}": low, f"{PRIMARY}_high_of_{N_TESTED}": high} | _spread(by_seed)
+    differences = comparison.scores.dsc_b - comparison.scores.dsc_a
+    row |= {f"{PRIMARY}_low_of_{N_TESTED}": low, f"{PRIMARY}_high_of_{N_TESTED}": high}
+    row |= {
+        "patient_sd": float(differences.mean(axis=0).std(ddof=1)),
+        "seed_correlation": seed_correlation(differences),
+    }
+    return row | _spread(differences.mean(axis=1))
 
 
 def _spread(by_seed: np.ndarray) -> dict[str, float]:
     return {"mean_dsc_least_seed": float(by_seed.min()), "mean_dsc_most_seed": float(by_seed.max())}
+
+
+def seed_correlation(differences: np.ndarray) -> float:
+    """How alike the patients' differences are in two seeds.
+
+    Args:
+        differences: float array of shape (n_seeds, n_patients).
+
+    Returns:
+        Mean correlation of all pairs of seeds: 0 where what happens to a patient is chance of the training; NaN with
+        one seed or where nothing differs.
+    """
+    n_seeds = len(differences)
+    if n_seeds < LEAST_SEEDS or not differences.std(axis=1).all():
+        return float("nan")
+    return float(np.corrcoef(differences)[np.triu_indices(n_seeds, 1)].mean())
+
+
+def patients_needed(sd: float, change: float) -> int:
+    """How many patients a group needs to show a change of its mean: (z₀.₉₇₅ + z₀.₈)² σ²/δ², that is 5 % and power 0.8.
+
+    Args:
+        sd: standard deviation σ of a patient's difference between two methods.
+        change: of the mean, δ, in the same unit.
+    """
+    z = stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER)
+    return math.ceil((z * sd / change) ** 2)
 
 
 def group_table(comparison: Comparison) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from where they stand among those of the permuted tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,16 @@ from studies.real.methods import STOCK
 from studies.real.runs import FOLDS, PERMUTATION, SCORES, WEIGHTS
 
 N_PERMUTATIONS = 20
+DEFAULTS = "defaults"
+SETTINGS: dict[str, dict[str, float]] = {
+    DEFAULTS: {},
+    "strength 8": {"strength": 8.0},
+    "strength 4": {"strength": 4.0},
+    "|t| of 3 or more": {"min_t": 3.0},
+    "support of 15 %": {"min_support": 0.15},
+    "single attributes": {"max_items": 1},
+}
+"""What the weights would be with other settings, changed one at a time."""
 ENDING = ".evidence.csv"
 _EVERY = 5
 
@@ -44,13 +55,19 @@ def record_evidence(dataset: Dataset, results: Path, n_permutations: int = N_PER
     for folder in tqdm(todo, desc="evidence", unit="run"):
         scores = pd.read_csv(folder / SCORES).set_index("epoch")
         train = list(pd.read_csv(folder / WEIGHTS, nrows=0).columns[1:])
-        table = evidence_table(scores[train], cases.loc[train], patient_of.loc[train], n_permutations)
+        tables = [
+            evidence_table(
+                scores[train], cases.loc[train], patient_of.loc[train], n_permutations, FairConfig(**changed)
+            )
+            for changed in SETTINGS.values()
+        ]
+        table = pd.concat(tables, keys=SETTINGS, names=["settings"]).reset_index("settings")
         write_csv(table, results / f"{folder.name}{ENDING}")
     return len(todo)
 
 
 def evidence_table(
-    scores: pd.DataFrame, cases: pd.DataFrame, patient_of: pd.Series, n_permutations: int
+    scores: pd.DataFrame, cases: pd.DataFrame, patient_of: pd.Series, n_permutations: int, config: FairConfig
 ) -> pd.DataFrame:
     """The largest probability and the spread of the weights, on the real table and on permuted ones.
 
@@ -59,6 +76,7 @@ def evidence_table(
         cases: groups of the training cases.
         patient_of: their patients.
         n_permutations: permuted tables.
+        config: settings of the finder.
 
     Returns:
         Table with ``permutation`` (0 is the real table), ``largest_probability`` and ``weight_spread`` (standard
@@ -68,7 +86,7 @@ def evidence_table(
     rows = []
     for permutation in range(n_permutations + 1):
         table = cases if permutation == 0 else dealt_out(cases, patient_of, (permutation, PERMUTATION))
-        finder = SubgroupFinder(table, table, FairConfig(), ON_SAMPLING)
+        finder = SubgroupFinder(table, table, config, ON_SAMPLING)
         found = [find(finder, row) for _, row in late.iterrows()]
         means = {name: np.mean([getattr(finding, name) for finding in found]).round(4) for name in MEASURES}
         rows.append({"permutation": permutation, **means})
@@ -79,24 +97,28 @@ def evidence_summary(results: Path) -> pd.DataFrame:
     """The real tables against the permuted ones, over all runs recorded.
 
     Returns:
-        One row a measure: ``measure``, ``n_runs``, ``real`` (mean), ``chance`` (mean), ``chance_95`` (95 % quantile),
-        ``share_of_chance_above`` (of the permuted tables, whose value reaches the real one of their run).
+        One row for each of ``SETTINGS`` and measure: ``settings``, ``measure``, ``n_runs``, ``real`` (mean), ``chance``
+        (mean), ``chance_95`` (95 % quantile), ``share_of_chance_above`` (of the permuted tables, whose value reaches
+        the real one of their run).
     """
     tables = [pd.read_csv(path) for path in sorted(results.glob(f"*{ENDING}"))]
-    rows = []
-    for measure in MEASURES if tables else ():
-        real = [table[measure].iloc[0] for table in tables]
-        chance = [table[measure].iloc[1:].to_numpy() for table in tables]
-        above = [(values >= own).mean() for own, values in zip(real, chance, strict=True)]
-        pooled = np.concatenate(chance)
-        rows.append(
-            {
-                "measure": measure,
-                "n_runs": len(tables),
-                "real": np.mean(real),
-                "chance": pooled.mean(),
-                "chance_95": np.quantile(pooled, 0.95),
-                "share_of_chance_above": np.mean(above),
-            }
-        )
+    rows = [
+        {"settings": settings, "measure": measure, **_against_chance(tables, settings, measure)}
+        for settings in (SETTINGS if tables else ())
+        for measure in MEASURES
+    ]
     return pd.DataFrame(rows)
+
+
+def _against_chance(tables: Sequence[pd.DataFrame], settings: str, measure: str) -> dict[str, float]:
+    values = [table.loc[table["settings"] == settings].set_index("permutation")[measure] for table in tables]
+    real = [run.loc[0] for run in values]
+    chance = [run.drop(0).to_numpy() for run in values]
+    pooled = np.concatenate(chance)
+    return {
+        "n_runs": len(tables),
+        "real": np.mean(real),
+        "chance": pooled.mean(),
+        "chance_95": np.quantile(pooled, 0.95),
+        "share_of_chance_above": np.mean([(dealt >= own).mean() for own, dealt in zip(real, chance, strict=True)]),
+    }

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nnunet_fair.files import write_csv, write_text
 from studies.real.cohorts import Cohort
-from studies.real.comparisons import N_TESTED, PRIMARY, chosen_method, compare_all, verdict
+from studies.real.comparisons import N_TESTED, PRIMARY, chosen_method, compare_all, patients_needed, verdict
 from studies.real.confirmation import confirmation_summary, confirmations
 from studies.real.dataset import Dataset
 from studies.real.evidence import evidence_summary
@@ -21,6 +21,8 @@ TABLES = ("methods", "groups", "levelling")
 EVIDENCE = "evidence.csv"
 CONFIRMATION = "confirmation.csv"
 PAGE = "tables.md"
+CHANGES = (0.01, 0.02, 0.03)
+"""Of a mean DSC, for the table of patients needed."""
 
 
 def write_report(dataset: Dataset, results: Path, folds: Sequence[int], n_resamples: int) -> list[str]:
@@ -68,6 +70,8 @@ def page_tables(cohort: Cohort, results: Path) -> list[str]:
     lines += [f"### {cohort.title}: groups", "", *_group_table(groups[groups["part"] == FOLDS]), ""]
     lines += [f"### {cohort.title}: where each gap's change comes from", ""]
     lines += [*_levelling_table(levelling[levelling["part"] == FOLDS]), ""]
+    lines += [f"### {cohort.title}: how many patients a change takes", ""]
+    lines += [*_patients_table(methods[methods["part"] == FOLDS]), ""]
     if (results / EVIDENCE).is_file():
         evidence = pd.read_csv(results / EVIDENCE)
         lines += [f"### {cohort.title}: evidence against chance", "", *_evidence_table(evidence), ""]
@@ -131,10 +135,24 @@ def _levelling_table(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _evidence_table(rows: pd.DataFrame) -> list[str]:
-    lines = _head(["measure", "runs", "real table", "permuted tables", "their 95 % quantile", "as large by chance"])
+def _patients_table(rows: pd.DataFrame) -> list[str]:
+    heads = [f"{100 * change:.0f} point{'s' * (change > 0.01)}" for change in CHANGES]
+    lines = _head(["method", "SD of a patient's difference", "correlation between seeds", *heads])
     for row in rows.to_dict("records"):
-        cells = [str(row["measure"]).replace("_", " "), str(row["n_runs"]), f"{row['real']:.3f}"]
+        alike = row["seed_correlation"]
+        cells = [METHODS[row["method"]].label, f"{100 * row['patient_sd']:.1f}"]
+        cells += ["" if pd.isna(alike) else f"{alike:+.2f}".replace("-", "−")]
+        lines.append(_line([*cells, *(str(patients_needed(row["patient_sd"], change)) for change in CHANGES)]))
+    return lines
+
+
+def _evidence_table(rows: pd.DataFrame) -> list[str]:
+    lines = _head(
+        ["settings", "measure", "runs", "real table", "permuted tables", "their 95 % quantile", "as large by chance"]
+    )
+    for row in rows.to_dict("records"):
+        cells = [str(row["settings"]).replace("|", "\\|"), str(row["measure"]).replace("_", " "), str(row["n_runs"])]
+        cells += [f"{row['real']:.3f}"]
         cells += [f"{row['chance']:.3f}", f"{row['chance_95']:.3f}", f"{100 * row['share_of_chance_above']:.0f} %"]
         lines.append(_line(cells))
     return lines

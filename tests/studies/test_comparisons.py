@@ -7,9 +7,17 @@ import pytest
 from nnunet_fair.training import trainer as public
 from nnunet_fair.training.config import FairConfig
 from studies.real.cohorts import COHORTS
-from studies.real.comparisons import N_TESTED, compare, compare_all, seeds_done, verdict
+from studies.real.comparisons import (
+    N_TESTED,
+    compare,
+    compare_all,
+    patients_needed,
+    seed_correlation,
+    seeds_done,
+    verdict,
+)
 from studies.real.comparisons import chosen_method as choose
-from studies.real.evidence import ENDING, evidence_summary, evidence_table
+from studies.real.evidence import DEFAULTS, ENDING, SETTINGS, evidence_summary, evidence_table
 from studies.real.methods import MAIN, METHODS, STOCK
 from studies.real.report import page_tables, write_report
 from studies.real.results import patient_numbers, write_result
@@ -118,6 +126,18 @@ def test_the_study_is_seed_by_seed_and_its_shift_has_the_tested_methods():
     assert [run.seed for run in runs] == sorted(run.seed for run in runs)
 
 
+def test_patients_needed_by_hand():
+    # (1.9600 + 0.8416)² = 7.849; a standard deviation of 10 points: 784.9, 196.2 and 87.2 patients
+    assert [patients_needed(0.10, change) for change in (0.01, 0.02, 0.03)] == [785, 197, 88]
+
+
+def test_the_correlation_between_seeds_by_hand():
+    first = [-1.0, 0.0, 1.0]
+    assert seed_correlation(np.array([first, [-2.0, 0.0, 2.0], [1.0, 0.0, -1.0]])) == pytest.approx((1 - 1 - 1) / 3)
+    assert np.isnan(seed_correlation(np.array([first])))
+    assert np.isnan(seed_correlation(np.array([first, [0.5, 0.5, 0.5]])))
+
+
 def test_controls_train_as_what_they_control():
     for name in ("sampling", "loss", "both"):
         control, method = METHODS[f"{name}_permuted"], METHODS[name]
@@ -132,12 +152,13 @@ def test_evidence_points_at_a_group_that_is_there_and_not_at_chance(tmp_path):
     )
     level = np.where(cases["scanner"] == "old", 0.5, 0.8)
     scores = pd.DataFrame([level + rng.normal(0, 0.05, 80) for _ in range(4)], columns=PATIENTS)
-    table = evidence_table(scores, cases, pd.Series(PATIENTS, index=PATIENTS), 5)
+    table = evidence_table(scores, cases, pd.Series(PATIENTS, index=PATIENTS), 5, FairConfig())
     assert table["permutation"].tolist() == [0, 1, 2, 3, 4, 5]
     assert table.loc[0, "largest_probability"] > 0.9 and table.loc[0, "weight_spread"] > 0.5
     assert (table.loc[1:, "largest_probability"] < 0.5).all()
-    table.to_csv(tmp_path / f"folds-stock-seed0-fold0{ENDING}", index=False)
-    summary = evidence_summary(tmp_path).set_index("measure")
+    recorded = pd.concat([table] * len(SETTINGS), keys=SETTINGS, names=["settings"]).reset_index("settings")
+    recorded.to_csv(tmp_path / f"folds-stock-seed0-fold0{ENDING}", index=False)
+    summary = evidence_summary(tmp_path).set_index(["settings", "measure"]).loc[DEFAULTS]
     assert summary.loc["largest_probability", "share_of_chance_above"] == 0
     assert summary.loc["weight_spread", "chance"] == pytest.approx(table.loc[1:, "weight_spread"].mean())
 
