@@ -18,6 +18,7 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.effect.kept import restore
 from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
 from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, conduct
 from benchmarks.effect.summary import summarise
@@ -53,11 +54,13 @@ def main() -> int:
     # the commands installed beside this Python, also where its environment is not activated
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     try:
+        if args.keep is not None:
+            restore(args.keep, work, scale)
         failed = [] if args.report_only else conduct(parts, scale, work, args.np, args.keep)
+        lines = summarise(work, parts, work / "report")
     except UserError as error:
         sys.exit(f"benchmarks.effect: {error}")
-    for line in summarise(work, parts, work / "report"):
-        print(line)
+    print("\n".join(lines))
     print(f"{len(failed)} runs failed" if failed else f"tables, figures and comparisons: {work / 'report'}")
     return 1 if failed else 0
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,6 +36,25 @@ def keep(run: Run, work: Path, kept: Path) -> None:
     write_csv(cases.round({"dsc": 4, "norm_hd": 4}), folder / CASES)
 
 
+def check_same_study(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
+    """Refuse results of other settings: they are never put together.
+
+    Args:
+        found: settings of the results that are there, as JSON types.
+        wanted: settings of this study.
+        path: where the results' settings are noted, for the message.
+
+    Raises:
+        UserError: a setting differs.
+    """
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise UserError(
+                f"{path} is of another study: {name} is {found.get(name)!r} there and {value!r} here; "
+                "name another folder"
+            )
+
+
 def restore(kept: Path, work: Path, scale: Scale) -> int:
     """Put the runs in small into a study's folder, where it does not have them.
 
@@ -52,12 +73,7 @@ def restore(kept: Path, work: Path, scale: Scale) -> int:
     settings = json.loads(json.dumps(asdict(scale)))
     if not (kept / SCALE).is_file():
         write_json(settings, kept / SCALE)
-    found = json.loads((kept / SCALE).read_text())
-    differing = [name for name, value in settings.items() if found.get(name) != value]
-    if differing:
-        raise UserError(
-            f"{kept} holds runs of a study of another size ({', '.join(differing)}); keep these runs in another folder"
-        )
+    check_same_study(json.loads((kept / SCALE).read_text()), settings, kept / SCALE)
     restored = 0
     for path in sorted(kept.glob(f"runs/*/*/*/{CASES}")):
         folder = work / path.parent.relative_to(kept)

@@ -200,6 +200,8 @@ def _train(run: Run, cohort: Cohort, scale: Scale, work: Path, output: Path):
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(run.seed)
     trainer.initialize()
+    if scale.device == "cpu":
+        trainer.network.to(memory_format=torch.channels_last_3d)  # the same numbers but for rounding, a third faster
     start = work / START_FILE
     if start.is_file():
         # every layer; nnU-Net's -pretrained_weights leaves out the last one, and learning it takes a third of the steps

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.effect.cohorts import START, Cohort, prepare
-from benchmarks.effect.kept import keep, restore
+from benchmarks.effect.kept import keep
 from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK
 from benchmarks.effect.runs import CASES, Run, execute, train_start
 from benchmarks.effect.scale import Scale
@@ -86,14 +86,12 @@ def conduct(parts: Sequence[Part], scale: Scale, work: Path, n_processes: int, k
         scale: its size.
         work: the study's folder; what is complete in it is kept.
         n_processes: trainings at a time, one thread each on the CPU.
-        kept: folder of finished runs in small; the study goes on from them, and puts its own there.
+        kept: folder where finished runs are put in small.
 
     Returns:
         A sentence for each run that failed; the others are done.
     """
     work.mkdir(parents=True, exist_ok=True)
-    if kept is not None:
-        restore(kept, work, scale)
     runs = all_runs(parts)
     cohorts: dict[str, Cohort] = {}
     for kind in dict.fromkeys([*[START] * (scale.start_epochs > 0), *(run.kind for run in runs)]):

@@ -18,6 +18,7 @@ from benchmarks.effect.figures import draw_effects, draw_weights
 from benchmarks.effect.methods import CHAPTERS, METHODS
 from benchmarks.effect.runs import CASES, Run, read_notes
 from benchmarks.effect.study import LEARNABLE, Part, finished
+from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv, write_text
 from nnunet_fair.metadata.fair_cases import read_fair_cases
 
@@ -43,6 +44,8 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     """
     output.mkdir(parents=True, exist_ok=True)
     runs = finished(work, parts)
+    if not runs:
+        return ["no run is done yet"]
     per_run = pd.DataFrame([run_row(run, work) for run in runs])
     write_csv(per_run, output / RUNS)
     for kind in per_run["kind"].unique():
@@ -75,6 +78,8 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
 
 def _write_groups(cohort: Cohort, output: Path) -> None:
     """The complete metadata of a cohort with the planted group as one more attribute, for the comparison."""
+    if not cohort.metadata("none").is_file():
+        raise UserError(f"the cohort {cohort.kind} is not prepared in {cohort.folder}; run without --report-only first")
     table = read_fair_cases(cohort.metadata("none"))
     table[PLANTED] = np.where(table.index.isin(cohort.group()), "group", "others")
     path = output / "metadata" / cohort.kind / "fair_cases.csv"

@@ -55,27 +55,31 @@ def record_evidence(dataset: Dataset, results: Path, n_permutations: int = N_PER
     for folder in tqdm(todo, desc="evidence", unit="run"):
         scores = pd.read_csv(folder / SCORES).set_index("epoch")
         train = list(pd.read_csv(folder / WEIGHTS, nrows=0).columns[1:])
-        tables = [
-            evidence_table(
-                scores[train], cases.loc[train], patient_of.loc[train], n_permutations, FairConfig(**changed)
-            )
-            for changed in SETTINGS.values()
-        ]
+        dealt = permuted_tables(cases.loc[train], patient_of.loc[train], n_permutations)
+        tables = [evidence_table(scores[train], dealt, FairConfig(**changed)) for changed in SETTINGS.values()]
         table = pd.concat(tables, keys=SETTINGS, names=["settings"]).reset_index("settings")
         write_csv(table, results / f"{folder.name}{ENDING}")
     return len(todo)
 
 
-def evidence_table(
-    scores: pd.DataFrame, cases: pd.DataFrame, patient_of: pd.Series, n_permutations: int, config: FairConfig
-) -> pd.DataFrame:
-    """The largest probability and the spread of the weights, on the real table and on permuted ones.
+def permuted_tables(cases: pd.DataFrame, patient_of: pd.Series, n_permutations: int) -> list[pd.DataFrame]:
+    """The table itself, and after it as many in which the patients' attributes are dealt out at random.
 
     Args:
-        scores: running scores, one row an epoch, one column a training case.
         cases: groups of the training cases.
         patient_of: their patients.
         n_permutations: permuted tables.
+    """
+    dealt = [dealt_out(cases, patient_of, (number, PERMUTATION)) for number in range(1, n_permutations + 1)]
+    return [cases, *dealt]
+
+
+def evidence_table(scores: pd.DataFrame, tables: Sequence[pd.DataFrame], config: FairConfig) -> pd.DataFrame:
+    """The largest probability and the spread of the weights on each table.
+
+    Args:
+        scores: running scores, one row an epoch, one column a training case.
+        tables: groups of the training cases, from :func:`permuted_tables`.
         config: settings of the finder.
 
     Returns:
@@ -84,8 +88,7 @@ def evidence_table(
     """
     late = scores.iloc[len(scores) // 2 :: _EVERY]
     rows = []
-    for permutation in range(n_permutations + 1):
-        table = cases if permutation == 0 else dealt_out(cases, patient_of, (permutation, PERMUTATION))
+    for permutation, table in enumerate(tables):
         finder = SubgroupFinder(table, table, config, ON_SAMPLING)
         found = [find(finder, row) for _, row in late.iterrows()]
         means = {name: np.mean([getattr(finding, name) for finding in found]).round(4) for name in MEASURES}

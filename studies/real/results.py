@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.effect.kept import check_same_study
 from nnunet_fair.errors import UserError
 from nnunet_fair.files import write_csv, write_json
 from nnunet_fair.training.records import HISTORY_FILE
@@ -81,14 +82,7 @@ def check_settings(results: Path, settings: Mapping[str, object], source: str) -
     wanted = json.loads(json.dumps({**settings, "source": source}))
     for path in sorted(results.glob("*-fold*.json")):
         noted = json.loads(path.read_text())
-        found = {**noted["settings"], "source": noted["source"]}
-        differs = [key for key in wanted if found.get(key) != wanted[key]]
-        if differs:
-            key = differs[0]
-            raise UserError(
-                f"{path} is of another study: {key} is {found.get(key)!r} there and {wanted[key]!r} here; name another "
-                "folder with `results`"
-            )
+        check_same_study({**noted["settings"], "source": noted["source"]}, wanted, path)
 
 
 def patient_scores(results: Path, names: Sequence[str]) -> pd.DataFrame:

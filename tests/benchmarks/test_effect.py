@@ -242,7 +242,7 @@ def test_a_study_goes_on_from_runs_in_small(tmp_path):
     assert read_notes(restored, elsewhere) == {"weight_ratio": [1.0]}
     assert (restored.folder(elsewhere) / "cases.csv").read_text().splitlines()[1] == "c0,1,0.1235,0.5"
     assert own.read_text() == before
-    with pytest.raises(UserError, match="another size \\(epochs"):
+    with pytest.raises(UserError, match="epochs is 20 there and 60 here"):
         restore(kept, elsewhere, FROM_SCRATCH)
 
 

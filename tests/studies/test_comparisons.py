@@ -17,7 +17,7 @@ from studies.real.comparisons import (
     verdict,
 )
 from studies.real.comparisons import chosen_method as choose
-from studies.real.evidence import DEFAULTS, ENDING, SETTINGS, evidence_summary, evidence_table
+from studies.real.evidence import DEFAULTS, ENDING, SETTINGS, evidence_summary, evidence_table, permuted_tables
 from studies.real.methods import MAIN, METHODS, STOCK
 from studies.real.report import page_tables, write_report
 from studies.real.results import patient_numbers, write_result
@@ -152,7 +152,9 @@ def test_evidence_points_at_a_group_that_is_there_and_not_at_chance(tmp_path):
     )
     level = np.where(cases["scanner"] == "old", 0.5, 0.8)
     scores = pd.DataFrame([level + rng.normal(0, 0.05, 80) for _ in range(4)], columns=PATIENTS)
-    table = evidence_table(scores, cases, pd.Series(PATIENTS, index=PATIENTS), 5, FairConfig())
+    tables = permuted_tables(cases, pd.Series(PATIENTS, index=PATIENTS), 5)
+    assert tables[0].equals(cases) and not any(dealt.equals(cases) for dealt in tables[1:])
+    table = evidence_table(scores, tables, FairConfig())
     assert table["permutation"].tolist() == [0, 1, 2, 3, 4, 5]
     assert table.loc[0, "largest_probability"] > 0.9 and table.loc[0, "weight_spread"] > 0.5
     assert (table.loc[1:, "largest_probability"] < 0.5).all()
