@@ -31,6 +31,7 @@ from nnunet_fair.training.method import ON_LOSS, FairMethod
 from nnunet_fair.training.present_classes import foreground_names, present_classes
 from nnunet_fair.training.run import in_one_sentence, sum_over_ranks
 from nnunet_fair.training.session import FairSession
+from nnunet_fair.training.state import load_state
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
 _UNFINISHED = ".tmp"  # what a checkpoint's name ends in while it is written
@@ -66,10 +67,13 @@ class DivergenceWeighting(_Host):
         fair_method: where weights act and how they are found; a trainer's name stands for it.
         fair_config: the settings in force, set when the trainer is initialised.
         fair_session: the fold's session while training, else None; prediction and validation need no metadata.
+        former_trainer: does what the trainer of this name did before a state noted where its weights act; None where
+            that never changed.
         session_class: the session's class.
     """
 
     fair_method: FairMethod = ON_LOSS
+    former_trainer: ClassVar[type[DivergenceWeighting] | None] = None
     session_class: ClassVar[type[FairSession]] = FairSession
     fair_config: FairConfig
     fair_session: FairSession | None = None
@@ -136,6 +140,7 @@ class DivergenceWeighting(_Host):
                 f"nnunet-fair: the warm-up is as long as the training ({self.num_epochs} epochs): no weight will act"
             )
         with in_one_sentence():
+            self._go_on_as_begun()
             self.fair_session = self.session_class(
                 config=self.fair_config,
                 method=self.fair_method,
@@ -151,6 +156,32 @@ class DivergenceWeighting(_Host):
         if self.fair_method.on_sampling:
             dataset_tr.identifiers = self.fair_session.identifiers
         return dataset_tr, dataset_val
+
+    def _go_on_as_begun(self) -> None:
+        """Let the weights act where they acted before the checkpoint this training continues from.
+
+        Raises:
+            UserError: no trainer of this name ever did what the state says.
+        """
+        folder, former = Path(self.output_folder), self.former_trainer or self
+        state = load_state(folder, self.current_epoch) if self.current_epoch > 0 else None
+        begun = self.fair_method.acts_on if state is None else state.acts_on or former.fair_method.acts_on
+        if begun == self.fair_method.acts_on:
+            return
+        name = type(self).__name__
+        if begun != former.fair_method.acts_on:
+            raise UserError(
+                f"the training in {folder} was begun with weights on {begun}, but those of {name} act on "
+                f"{self.fair_method.acts_on}; continue it with the trainer it was begun with, or start anew "
+                "(nnUNetv2_train without --c)"
+            )
+        self.print_to_log_file(
+            f"nnunet-fair: this training was begun with weights on {begun}, as {name} of a former version did; it goes "
+            f"on as {former.__name__} of this one"
+        )
+        self.fair_method = former.fair_method
+        self.fair_config = self.fair_method.settings(self.plans_manager.plans, name)
+        self.loss = self._build_loss()
 
     def train_step(self, batch: dict) -> dict:
         """As nnU-Net's, with the weights of the batch's cases, which are scored on the way."""

@@ -25,6 +25,10 @@ SMOOTHING = 0.8
 the weights let go of it again (docs/effect.md: +5.3 instead of +8.6 where it is hard to see)."""
 
 
+PLACES = ("", "loss", "sampling", "loss and sampling")
+"""Where a method's weights may act, see ``FairMethod.acts_on``."""
+
+
 @dataclass(frozen=True)
 class FairMethod:
     """A way of training.
@@ -53,6 +57,11 @@ class FairMethod:
     min_cases: int = MIN_CASES
     defaults: Mapping[str, Any] = field(default_factory=dict)
     without_effect: tuple[str, ...] = ()
+
+    @property
+    def acts_on(self) -> str:
+        """Which of ``PLACES``: nowhere where the method has no weights."""
+        return PLACES[self.on_loss + 2 * self.on_sampling]
 
     def neutral(self, case_ids: tuple[str, ...]) -> CaseWeights:
         """Weights of 1 that act where this method's weights do."""

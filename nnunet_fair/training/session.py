@@ -139,11 +139,10 @@ class FairSession:
                 f"{', '.join(map(str, metadata.index[:3]))}; a training case: {self._train_ids[0]}); make the table "
                 "again with nnunet_fair metadata"
             )
-        places = ["loss"] * self.method.on_loss + ["sampling"] * self.method.on_sampling
         self._log(
             f"nnunet-fair: {len(metadata.columns)} attributes ({', '.join(metadata.columns)}); "
             f"{len(without)} of {len(self._train_ids)} training cases without metadata (neutral weight); "
-            f"weights act on {' and '.join(places)}"
+            f"weights act on {self.method.acts_on}"
         )
         n_healthy = int((~self._has_structure).sum())
         if n_healthy:
@@ -329,6 +328,7 @@ class FairSession:
             weights=self.weights.by_case(),
             weight_range=[list(row) for row in self.records.weight_range],
             former_norms=[] if self.clipping is None else self.clipping.state(),
+            acts_on=self.method.acts_on,
         )
         save_state(state, self._folder, checkpoint)
 

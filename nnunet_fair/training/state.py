@@ -19,6 +19,7 @@ import pandas as pd
 
 from nnunet_fair.files import write_json
 from nnunet_fair.training.config import LARGEST_WEIGHT
+from nnunet_fair.training.method import PLACES
 
 VERSION = 1
 _EPOCH = re.compile(r"_(\d+)\.json$")
@@ -35,6 +36,7 @@ class FairState:
         weights: per training case its weight.
         weight_range: (epoch, smallest, largest weight) of every refresh.
         former_norms: see ``GradientClipping.state``; empty where gradients are not clipped.
+        acts_on: see ``FairMethod.acts_on``; None in a state written before it was noted.
     """
 
     epoch: int
@@ -43,6 +45,7 @@ class FairState:
     weights: Mapping[str, float]
     weight_range: list
     former_norms: list[float] = field(default_factory=list)
+    acts_on: str | None = None
 
 
 def metadata_hash(cases: pd.DataFrame) -> str:
@@ -128,6 +131,8 @@ def _checked(state: FairState) -> FairState:
         raise ValueError("counts")
     if any(len(row) != 3 for row in state.weight_range) or not isinstance(state.metadata_sha256, str):
         raise ValueError("records")
+    if state.acts_on is not None and state.acts_on not in PLACES:
+        raise ValueError("acts_on")
     return state
 
 

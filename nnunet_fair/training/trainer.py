@@ -10,28 +10,29 @@ from nnunet_fair.training.length import TrainerOfLength
 from nnunet_fair.training.method import ON_LOSS, ON_SAMPLING, PUBLISHED
 
 
-class nnUNetTrainerFairDiv(DivergenceWeighting, TrainerOfLength):
-    """nnU-Net's trainer with divergence-weighted Dice + cross-entropy."""
-
-    fair_method = ON_LOSS
-
-
-class nnUNetTrainerFairDivLoss(nnUNetTrainerFairDiv):
+class nnUNetTrainerFairDivLoss(DivergenceWeighting, TrainerOfLength):
     """The weights multiply the loss of the disadvantaged subgroups' cases."""
 
     fair_method = ON_LOSS
 
 
-class nnUNetTrainerFairDivSampling(nnUNetTrainerFairDiv):
+class nnUNetTrainerFairDivSampling(DivergenceWeighting, TrainerOfLength):
     """The weights change how often a case is drawn, the loss is nnU-Net's."""
 
     fair_method = ON_SAMPLING
 
 
-class nnUNetTrainerFairDivPublished(nnUNetTrainerFairDiv):
+class nnUNetTrainerFairDivPublished(DivergenceWeighting, TrainerOfLength):
     """The rule of Poeta et al. 2025, to reproduce it: half of the loss is weighted by |Δ| of the lowest subgroup."""
 
     fair_method = PUBLISHED
+
+
+class nnUNetTrainerFairDiv(DivergenceWeighting, TrainerOfLength):
+    """nnU-Net's trainer with divergence-weighted Dice + cross-entropy."""
+
+    fair_method = ON_LOSS
+    former_trainer = nnUNetTrainerFairDivLoss
 
 
 class nnUNetTrainerFairDiv_demo(nnUNetTrainerFairDiv):

@@ -8,11 +8,13 @@ import pandas as pd
 
 from benchmarks.effect.references import GroupDRO, InverseFrequency
 from nnunet_fair.training import trainer as public
+from nnunet_fair.training.divergence_weighting import DivergenceWeighting
+from nnunet_fair.training.length import TrainerOfLength
 from studies.real.methods import DRO_STEP, Method
 from studies.real.scale import Scale
 
 
-class Watched(public.nnUNetTrainerFairDiv):
+class Watched(DivergenceWeighting, TrainerOfLength):
     """Put before a public trainer: the study's length, and what the trainer knew and did epoch by epoch.
 
     Attributes:

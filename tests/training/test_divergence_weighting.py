@@ -15,7 +15,8 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
-from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling
+from nnunet_fair.training.state import load_state
+from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivLoss, nnUNetTrainerFairDivSampling
 from tests.fixtures.tiny_dataset import run
 
 pytestmark = pytest.mark.slow  # every test trains
@@ -228,7 +229,7 @@ def test_sampling_reaches_worker_processes(tiny_dataset, monkeypatch):
     assert 0.75 < np.mean([key == favoured for key in drawn]) < 1.0
 
 
-class Forgetful(nnUNetTrainerFairDiv):
+class Forgetful(nnUNetTrainerFairDivLoss):
     """Writes checkpoint_latest every epoch."""
 
     def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cpu")):
@@ -279,6 +280,49 @@ def test_a_resumed_training_continues_with_its_scores_weights_and_history(tiny_d
     assert trainer.fair_session.clipping.state() == before.fair_session.clipping.state()
     pd.testing.assert_series_equal(trainer.fair_session._scores.scores(), expected_scores)
     pd.testing.assert_frame_equal(history(trainer), expected_history)
+
+
+def of_another_version(method: type) -> type:
+    """The trainer ``Forgetful`` of a version in which it does what ``method`` does, and did what FairDivLoss does."""
+    return type(
+        "Forgetful", (Forgetful,), {"fair_method": method.fair_method, "former_trainer": nnUNetTrainerFairDivLoss}
+    )
+
+
+def without_place(folder: Path) -> None:
+    """Make the states those of a version that did not note where weights act."""
+    for path in folder.glob("fair_state_*.json"):
+        content = json.loads(path.read_text())
+        del content["acts_on"]
+        path.write_text(json.dumps(content))
+
+
+def test_a_training_goes_on_as_what_it_did_when_its_trainer_has_changed(tiny_dataset):
+    dataset = tiny_dataset()
+    before = interrupted(dataset, 2, {**SETTINGS, "max_gradient": "auto"})
+    without_place(Path(before.output_folder))
+    sampling = of_another_version(nnUNetTrainerFairDivSampling)
+    trainer = resumed(dataset, SETTINGS, sampling)
+    trainer.on_train_start()
+    assert trainer.fair_method.acts_on == trainer.fair_session.method.acts_on == "loss"
+    assert trainer.loss.weighted is not None and trainer.fair_config.max_gradient == "auto"
+    assert trainer.fair_session.weights.by_case() == before.fair_session.weights.by_case()
+    assert "as nnUNetTrainerFairDivLoss of this one" in Path(trainer.log_file).read_text()
+    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_latest.pth"))
+    assert load_state(Path(trainer.output_folder), 3).acts_on == "loss"  # and so for ever
+    afresh = dataset.trainer(sampling, settings=SETTINGS)
+    afresh.on_train_start()
+    assert afresh.fair_session.method.acts_on == "sampling" and afresh.loss.weighted is None
+
+
+def test_a_training_is_not_continued_by_a_trainer_that_does_something_else(tiny_dataset):
+    dataset = tiny_dataset()
+    interrupted(dataset, 2, SETTINGS)
+    other = type(
+        "Forgetful", (Forgetful,), {"fair_method": nnUNetTrainerFairDivSampling.fair_method, "former_trainer": None}
+    )
+    with pytest.raises(SystemExit, match="was begun with weights on loss, but those of Forgetful act on sampling"):
+        resumed(dataset, SETTINGS, other).on_train_start()
 
 
 def test_rows_written_after_the_checkpoint_are_not_written_twice(tiny_dataset):

@@ -1,6 +1,7 @@
 """The saved state and its belonging to a checkpoint."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ def state(epoch: int) -> FairState:
         weights={"c1": 1.25, "c2": 1 / 3},
         weight_range=[[1, 0.5, 1.5]],
         former_norms=[0.1, 1 / 3],
+        acts_on="loss and sampling",
     )
 
 
@@ -42,6 +44,15 @@ def test_checkpoints_do_not_touch_each_others_states(tmp_path):
     assert load_state(tmp_path, 3).epoch == 3
 
 
+def test_a_state_of_a_former_version_is_read(tmp_path):
+    save_state(state(2), tmp_path, "checkpoint_latest.pth")
+    (path,) = tmp_path.glob("fair_state_*")
+    content = json.loads(path.read_text())
+    del content["acts_on"]
+    path.write_text(json.dumps(content))
+    assert load_state(tmp_path, 2) == replace(state(2), acts_on=None)
+
+
 @pytest.mark.parametrize("content", ["", '{"version": 1, "epo', '{"version": 0, "epoch": 2}'])
 def test_what_cannot_be_read_is_no_state(tmp_path, content):
     (tmp_path / "fair_state_checkpoint_best_2.json").write_text(content)
@@ -61,6 +72,7 @@ def test_the_state_holds_no_attribute(tmp_path):
         "weights",
         "weight_range",
         "former_norms",
+        "acts_on",
     }
     assert "subgroup" not in text
 
@@ -92,6 +104,8 @@ def test_the_hash_sees_content_and_nothing_else():
         {"weight_range": [[1, 2]]},
         {"weight_range": 7},
         {"former_norms": ["x"]},
+        {"acts_on": "x"},
+        {"acts_on": ["loss"]},
         {"metadata_sha256": None},
         {"unknown": 1},
         {"version": 99},
