@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from nnunet_fair.evaluation.metrics.ndsc import NDSC
-from nnunet_fair.evaluation.reports.numbers import interval, number, p_value, signed
+from nnunet_fair.evaluation.reports.numbers import interval, number, p_value
 from nnunet_fair.evaluation.reports.page import N_COMBINATIONS
+from nnunet_fair.evaluation.reports.shown_tables import CANNOT, ShownTable, interval_of, shown_table, text_of, value_of
 from nnunet_fair.evaluation.scores.analysis import Analysis
 from nnunet_fair.evaluation.scores.lesion_table import ALL_SIZES
 
-CANNOT = "cannot be estimated"
 MATCHING_TEXTS = {
     "touch": "a lesion counts as found where a predicted one shares a voxel with it",
     "iou": "a lesion counts as found where a predicted one has an intersection over union of 0.1 or more with it",
@@ -33,25 +33,6 @@ EQUITY_SHOWN = (
     "gap",
     "std_population",
 )
-
-
-@dataclass(frozen=True)
-class ShownTable:
-    """A table as the page writes it.
-
-    Attributes:
-        caption: what its columns mean.
-        columns: the headings.
-        rows: the cells of each row, the first one its heading.
-        few: which rows rest on few cases.
-        title: of a table that is folded away; empty for one that is shown.
-    """
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: list[list[str]]
-    few: list[bool]
-    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,37 +139,6 @@ def _folded(table: ShownTable, class_name: str) -> ShownTable:
     return ShownTable(table.caption, table.columns, table.rows, table.few, title)
 
 
-def _table(
-    frame: pd.DataFrame, caption: str, columns: dict[str, Callable[[Any], str]], *, title: str = ""
-) -> ShownTable:
-    """A table from a function of the row for each heading."""
-    rows = [[cell(row) for cell in columns.values()] for row in frame.itertuples()]
-    few = [not row.decides for row in frame.itertuples()] if "decides" in frame else [False] * len(frame)
-    return ShownTable(caption, tuple(columns), rows, few, title)
-
-
-def _value(name: str, digits: int = 3, *, scale: float = 1.0, sign: bool = False) -> Callable[[Any], str]:
-    """A cell with a value, or that it cannot be estimated."""
-
-    def cell(row: Any) -> str:
-        value = getattr(row, name) / scale
-        if pd.isna(value):
-            return CANNOT
-        return signed(value, digits) if sign else number(float(value), digits)
-
-    return cell
-
-
-def _interval(name: str, digits: int = 3, *, scale: float = 1.0) -> Callable[[Any], str]:
-    """A cell with the interval of a value."""
-    return lambda row: interval(getattr(row, f"{name}_low") / scale, getattr(row, f"{name}_high") / scale, digits)
-
-
-def _text(name: str) -> Callable[[Any], str]:
-    """A cell as it is."""
-    return lambda row: str(getattr(row, name))
-
-
 def _with_worst_combinations(table: pd.DataFrame, by: str, *, ascending: bool = True) -> pd.DataFrame:
     """The whole cohort, every group, and the combinations that may decide with the lowest values."""
     combinations = table[(table["kind"] == "combination") & table["decides"] & table[by].notna()]
@@ -207,20 +157,20 @@ def _italics(analysis: Analysis) -> str:
 def _size_neutral(analysis: Analysis) -> Iterator[ShownTable]:
     table = analysis.measures.size_neutral
     if len(table):
-        yield _table(
+        yield shown_table(
             table,
             "Gap: largest minus smallest group mean. All three from the same replicates.",
             {
-                "Attributes": _text("attributes"),
-                "cases": _text("n_cases"),
-                "groups": _text("n_groups"),
-                "smallest group": _text("smallest_group"),
-                "gap of DSC": _value("gap_dsc"),
-                "interval": _interval("gap_dsc"),
-                "gap of nDSC": _value("gap_ndsc"),
-                "interval of nDSC's": _interval("gap_ndsc"),
-                "gap at equal size": _value("gap_equal_size"),
-                "interval at equal size": _interval("gap_equal_size"),
+                "Attributes": text_of("attributes"),
+                "cases": text_of("n_cases"),
+                "groups": text_of("n_groups"),
+                "smallest group": text_of("smallest_group"),
+                "gap of DSC": value_of("gap_dsc"),
+                "interval": interval_of("gap_dsc"),
+                "gap of nDSC": value_of("gap_ndsc"),
+                "interval of nDSC's": interval_of("gap_ndsc"),
+                "gap at equal size": value_of("gap_equal_size"),
+                "interval at equal size": interval_of("gap_equal_size"),
             },
         )
 
@@ -230,15 +180,15 @@ def _worst_tenth(analysis: Analysis) -> Iterator[ShownTable]:
     if not len(table) or not table["n"].iloc[0]:
         return
     columns = {
-        "Group": _text("subgroup"),
-        "n": _text("n"),
-        "mean DSC": _value("mean_dsc"),
-        "worst tenth": _value("worst_tenth_dsc"),
-        "interval": _interval("worst_tenth_dsc"),
+        "Group": text_of("subgroup"),
+        "n": text_of("n"),
+        "mean DSC": value_of("mean_dsc"),
+        "worst tenth": value_of("worst_tenth_dsc"),
+        "interval": interval_of("worst_tenth_dsc"),
     }
     if table["mean_ndsc"].notna().any():
-        columns |= {"mean nDSC": _value("mean_ndsc"), "interval of nDSC": _interval("mean_ndsc")}
-    yield _table(
+        columns |= {"mean nDSC": value_of("mean_ndsc"), "interval of nDSC": interval_of("mean_ndsc")}
+    yield shown_table(
         table, "No interval: fewer than three cases in the worst tenth, or all alike." + _italics(analysis), columns
     )
 
@@ -246,24 +196,24 @@ def _worst_tenth(analysis: Analysis) -> Iterator[ShownTable]:
 def _volume(analysis: Analysis) -> Iterator[ShownTable]:
     table = analysis.measures.volume
     if len(table):
-        yield _table(
+        yield shown_table(
             _with_worst_combinations(table, "relative_error"),
             "Tendency: too small or too large where the interval of the relative error lies on one side of 0. q: "
             "Welch test of the relative error against the other cases, corrected for the number of subgroups."
             + _italics(analysis),
             {
-                "Group": _text("subgroup"),
-                "n": _text("n"),
-                "relative error (%)": _value("relative_error", 1, scale=0.01, sign=True),
-                "interval": _interval("relative_error", 1, scale=0.01),
+                "Group": text_of("subgroup"),
+                "n": text_of("n"),
+                "relative error (%)": value_of("relative_error", 1, scale=0.01, sign=True),
+                "interval": interval_of("relative_error", 1, scale=0.01),
                 "tendency": lambda row: row.tendency or CANNOT,
                 "q": lambda row: p_value(row.q),
-                "difference (mL)": _value("bias_mm3", 2, scale=1000, sign=True),
-                "its interval": _interval("bias_mm3", 2, scale=1000),
-                "lower limit (mL)": _value("limit_low_mm3", 2, scale=1000, sign=True),
-                "interval of the lower": _interval("limit_low_mm3", 2, scale=1000),
-                "upper limit (mL)": _value("limit_high_mm3", 2, scale=1000, sign=True),
-                "interval of the upper": _interval("limit_high_mm3", 2, scale=1000),
+                "difference (mL)": value_of("bias_mm3", 2, scale=1000, sign=True),
+                "its interval": interval_of("bias_mm3", 2, scale=1000),
+                "lower limit (mL)": value_of("limit_low_mm3", 2, scale=1000, sign=True),
+                "interval of the lower": interval_of("limit_low_mm3", 2, scale=1000),
+                "upper limit (mL)": value_of("limit_high_mm3", 2, scale=1000, sign=True),
+                "interval of the upper": interval_of("limit_high_mm3", 2, scale=1000),
             },
         )
 
@@ -273,42 +223,42 @@ def _lesions(analysis: Analysis) -> Iterator[ShownTable]:
     if not len(table):
         return
     counts: dict[str, Callable[[Any], str]] = {
-        "cases": _text("n"),
-        "lesions": _text("n_lesions"),
-        "found": _text("n_found"),
-        "false": _text("n_false"),
-        "sensitivity": _value("sensitivity"),
-        "interval": _interval("sensitivity"),
+        "cases": text_of("n"),
+        "lesions": text_of("n_lesions"),
+        "found": text_of("n_found"),
+        "false": text_of("n_false"),
+        "sensitivity": value_of("sensitivity"),
+        "interval": interval_of("sensitivity"),
     }
-    yield _table(
+    yield shown_table(
         _with_worst_combinations(table[table["size"] == ALL_SIZES], "sensitivity"),
         "Sensitivity: found / all lesions. Precision: found / (found + false). F1 and the lesion-wise DSC count "
         "missed and false ones alike, as BraTS defines them." + _italics(analysis),
         {
-            "Group": _text("subgroup"),
+            "Group": text_of("subgroup"),
             **counts,
-            "precision": _value("precision"),
-            "its interval": _interval("precision"),
-            "F1": _value("f1"),
-            "interval of F1": _interval("f1"),
-            "lesion-wise DSC": _value("lesion_dsc"),
-            "interval of it": _interval("lesion_dsc"),
-            "false a case": _value("false_per_case", 2),
-            "interval a case": _interval("false_per_case", 2),
+            "precision": value_of("precision"),
+            "its interval": interval_of("precision"),
+            "F1": value_of("f1"),
+            "interval of F1": interval_of("f1"),
+            "lesion-wise DSC": value_of("lesion_dsc"),
+            "interval of it": interval_of("lesion_dsc"),
+            "false a case": value_of("false_per_case", 2),
+            "interval a case": interval_of("false_per_case", 2),
         },
     )
     by_size = table[(table["size"] != ALL_SIZES) & (table["kind"] != "combination")]
     if len(by_size):
-        yield _table(
+        yield shown_table(
             by_size,
             "Thirds of the reference's lesions by volume, and absolute sizes; the diameter is that of the ball of the "
             "lesion's volume. A false lesion has its own size.",
             {
-                "Group": _text("subgroup"),
-                "size": _text("size"),
+                "Group": text_of("subgroup"),
+                "size": text_of("size"),
                 **counts,
-                "F1": _value("f1"),
-                "interval of F1": _interval("f1"),
+                "F1": value_of("f1"),
+                "interval of F1": interval_of("f1"),
             },
             title="By lesion size",
         )
@@ -347,19 +297,19 @@ def _equivalence(analysis: Analysis) -> Iterator[ShownTable]:
     table = analysis.measures.equivalence
     if len(table):
         shown = table.assign(size=table["difference"].abs())
-        yield _table(
+        yield shown_table(
             _with_worst_combinations(shown, "size", ascending=False),
             "Difference: mean DSC of the group minus that of the other cases. Can show: the smallest difference that "
             f"so many cases find in 80 of 100 studies. In italics: fewer than {analysis.options.subgroups.min_group} "
             "cases. Of the combinations those that differ most.",
             {
-                "Group": _text("subgroup"),
-                "n": _text("n"),
-                "others": _text("n_others"),
-                "difference": _value("difference", sign=True),
+                "Group": text_of("subgroup"),
+                "n": text_of("n"),
+                "others": text_of("n_others"),
+                "difference": value_of("difference", sign=True),
                 "90 % interval": lambda row: interval(row.low, row.high),
                 "the same within the margin": lambda row: row.note or ("yes" if row.equivalent else "not shown"),
                 "p": lambda row: p_value(row.p_equivalence),
-                "can show": _value("smallest_detectable"),
+                "can show": value_of("smallest_detectable"),
             },
         )

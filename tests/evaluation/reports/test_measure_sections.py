@@ -9,7 +9,8 @@ import pytest
 
 from nnunet_fair.evaluation.metrics.lesions import equivalent_diameter
 from nnunet_fair.evaluation.reports.evaluation_report import evaluation_report
-from nnunet_fair.evaluation.reports.measure_sections import CANNOT, measure_sections
+from nnunet_fair.evaluation.reports.measure_sections import measure_sections
+from nnunet_fair.evaluation.reports.shown_tables import CANNOT
 from nnunet_fair.evaluation.scores.case_groups import CaseGroups
 from nnunet_fair.evaluation.scores.classes import analyse_classes
 from nnunet_fair.evaluation.scores.options import AnalysisOptions
