@@ -13,6 +13,7 @@ import pandas as pd
 from nnunet_fair.metadata.case_table import text_value
 
 SIZE = "lesion_size"
+SIZES = ("small", "middle", "large")
 """Attribute of the comparison only: thirds of the labelled area or volume. Training never sees it."""
 
 SITE = "site"

@@ -21,7 +21,7 @@ from nnunet_fair.metadata.case_table import read_case_table
 from nnunet_fair.metadata.fair_cases import FAIR_CASES, read_fair_cases, write_fair_cases
 from nnunet_fair.metadata.folds import stratified_folds
 from nnunet_fair.metadata.label_volume import label_volumes
-from studies.real.cohorts import SITE, SIZE, Cohort
+from studies.real.cohorts import SITE, SIZE, SIZES, Cohort
 from studies.real.raw_data import TABLE, make_raw
 from studies.real.scale import Network, Scale
 
@@ -65,6 +65,11 @@ class Dataset:
         """The groups of each patient, as the comparison sees them: the attributes, ``lesion_size`` and ``site``."""
         frame = pd.read_csv(self.folder / PATIENT_GROUPS, dtype=str, keep_default_na=False, na_values=[""])
         return frame.set_index("patient").astype(object)
+
+    def sizes(self) -> pd.DataFrame:
+        """The third of lesion size of each case's patient, as the one attribute."""
+        cases = self.patient_of()
+        return self.patients()[[SIZE]].loc[cases].set_axis(cases.index)
 
     def source(self) -> str:
         """Where the images came from, ``archive`` or ``prepared``."""
@@ -207,8 +212,7 @@ def _held_to(planner: Any, network: Network, own: dict[str, Any]) -> dict[str, A
 
 def size_thirds(sizes: pd.Series) -> pd.Series:
     """``small``, ``middle`` and ``large``: thirds of the patients by the mean labelled size of their images."""
-    labels = ["small", "middle", "large"]
-    return pd.qcut(sizes.rank(method="first"), 3, labels=labels).astype(object)
+    return pd.qcut(sizes.rank(method="first"), 3, labels=SIZES).astype(object)
 
 
 def _write_groups(dataset: Dataset, table: pd.DataFrame, sizes: pd.Series) -> None:

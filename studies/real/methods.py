@@ -25,6 +25,8 @@ class Method:
         reference: ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
         tested: whether it is one of the methods the study tests; the others are shown beside them.
         permuted: whether the patients' attributes are dealt out at random before training: nothing is to be found.
+        candidate: what is changed of nnU-Net's loss or patches for small lesions, see ``studies.small_lesions``.
+        by_size: whether the lesion's size is the one attribute the training knows.
     """
 
     name: str
@@ -35,6 +37,13 @@ class Method:
     reference: str = ""
     tested: bool = False
     permuted: bool = False
+    candidate: str = ""
+    by_size: bool = False
+
+    @property
+    def for_small_lesions(self) -> bool:
+        """Whether it is of the question of small lesions, which has a table of its own."""
+        return bool(self.candidate) or self.by_size
 
     def with_permuted_attributes(self) -> Method:
         """The same method as a negative control."""
@@ -69,7 +78,23 @@ MAIN = (
     ),
     Method("dro", "group DRO, sampling", _SAMPLING, fair=_NOT_SMOOTHED, reference="dro"),
 )
-METHODS = {method.name: method for method in MAIN}
+_CANDIDATES = {
+    "sample_dice": "Dice of each image",
+    "smooth_dice": "Dice of each image, smoothed by 1",
+    "inverse_size": "lesions by inverse size",
+    "lesion_patches": "patches lesion by lesion",
+    "blob_loss": "blob loss",
+}
+_BY_SIZE = Method("sampling_size", "FairDiv sampling by lesion size", _SAMPLING, by_size=True)
+SMALL_LESIONS = (
+    _BY_SIZE,
+    *(Method(name, label, _SAMPLING, {"strength": 0.0}, candidate=name) for name, label in _CANDIDATES.items()),
+    *(
+        replace(_BY_SIZE, name=f"{_BY_SIZE.name}_{name}", label=f"{_BY_SIZE.label}, {label}", candidate=name)
+        for name, label in _CANDIDATES.items()
+    ),
+)
+METHODS = {method.name: method for method in (*MAIN, *SMALL_LESIONS)}
 METHODS |= {control.name: control for control in (m.with_permuted_attributes() for m in MAIN if m.tested)}
 
 DRO_STEP = 0.5

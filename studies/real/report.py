@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunet_fair.files import write_csv, write_text
-from studies.real.cohorts import Cohort
+from studies.real.cohorts import SIZE, SIZES, Cohort
 from studies.real.comparisons import N_TESTED, PRIMARY, chosen_method, compare_all, patients_needed, verdict
 from studies.real.confirmation import confirmation_summary, confirmations
 from studies.real.dataset import Dataset
@@ -61,12 +61,16 @@ def page_tables(cohort: Cohort, results: Path) -> list[str]:
         cohort: which.
         results: folder with what :func:`write_report` wrote.
     """
-    methods, groups, levelling = (pd.read_csv(results / f"{name}.csv") for name in TABLES)
+    every_method, groups, levelling = (pd.read_csv(results / f"{name}.csv") for name in TABLES)
+    small = every_method["method"].map(lambda name: METHODS[name].for_small_lesions)
+    methods = every_method[~small]
     lines = []
     for part, title in ((FOLDS, "cross-validated"), (SHIFT, "external shift")):
         rows = methods[methods["part"] == part]
         if len(rows):
             lines += [f"### {cohort.title}: {title}", "", *_method_table(rows, cohort), ""]
+    if small.any():
+        lines += [f"### {cohort.title}: small lesions", "", *_small_lesion_table(every_method[small], groups), ""]
     lines += [f"### {cohort.title}: groups", "", *_group_table(groups[groups["part"] == FOLDS]), ""]
     lines += [f"### {cohort.title}: where each gap's change comes from", ""]
     lines += [*_levelling_table(levelling[levelling["part"] == FOLDS]), ""]
@@ -102,6 +106,17 @@ def _method_table(rows: pd.DataFrame, cohort: Cohort) -> list[str]:
     stock = rows.iloc[0]
     level = f"Stock nnU-Net: {worst} {100 * stock[f'{PRIMARY}_stock']:.1f}, mean {100 * stock['mean_dsc_stock']:.1f}"
     return [*lines, "", f"{level}, {stock['n_patients']} patients."]
+
+
+def _small_lesion_table(rows: pd.DataFrame, groups: pd.DataFrame) -> list[str]:
+    lines = _head(["method", "seeds", *(f"{third} third" for third in SIZES), "mean", "mean by seed"])
+    by_size = groups[groups["part"] == FOLDS].set_index(["method", "subgroup"])
+    for row in rows.to_dict("records"):
+        thirds = [by_size.loc[(row["method"], f"{SIZE}={size}")].to_dict() for size in SIZES]
+        cells = [METHODS[row["method"]].label, str(row["n_seeds"])]
+        cells += [*(_cell(third, "difference") for third in thirds), _cell(row, "mean_dsc")]
+        lines.append(_line([*cells, _range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]))
+    return lines
 
 
 def _group_table(rows: pd.DataFrame) -> list[str]:

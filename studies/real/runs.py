@@ -109,7 +109,7 @@ def _lay_out(folder: Path, run: Run, dataset: Dataset) -> None:
         (folder / "raw").symlink_to(dataset.folder / "raw")
     splits = dataset.folder / SHIFT_SPLIT if run.part == SHIFT else dataset.preprocessed / SPLITS
     shutil.copyfile(splits, target / SPLITS)
-    cases = dataset.cases()
+    cases = dataset.sizes() if method.by_size else dataset.cases()
     dealt = dealt_out(cases, dataset.patient_of(), (run.seed, PERMUTATION)) if method.permuted else cases
     write_fair_cases(dealt, target)
     plans = json.loads((dataset.preprocessed / f"{PLANS}.json").read_text())

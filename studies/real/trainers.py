@@ -12,6 +12,7 @@ from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.length import TrainerOfLength
 from studies.real.methods import DRO_STEP, Method
 from studies.real.scale import Scale
+from studies.small_lesions.trainers import with_candidate
 
 
 class Watched(DivergenceWeighting, TrainerOfLength):
@@ -68,10 +69,11 @@ class Watched(DivergenceWeighting, TrainerOfLength):
 
 
 def study_trainer(method: Method, scale: Scale) -> type[Watched]:
-    """The public trainer of a method, watched; it keeps its name."""
+    """The public trainer of a method, watched, over what the method changes of nnU-Net; it keeps its name."""
     base: type = getattr(public, method.trainer)
     chosen = {} if method.fair is None else {"fair_method": method.fair}
-    return type(base.__name__, (Watched, base), {"method": method, "scale": scale, **chosen})
+    watched = type(base.__name__, (Watched, base), {"method": method, "scale": scale, **chosen})
+    return with_candidate(watched, method.candidate)
 
 
 def _reference(method: Method, train_cases: pd.DataFrame) -> Any:

@@ -23,6 +23,7 @@ from studies.real.report import page_tables, write_report
 from studies.real.results import patient_numbers, write_result
 from studies.real.runs import Run
 from studies.real.study import study_runs
+from studies.small_lesions.trainers import CANDIDATES
 
 ROOT = Path(__file__).parents[2]
 PATIENTS = pd.Index([f"P{number:03d}" for number in range(80)])
@@ -185,6 +186,24 @@ def test_the_report_is_made_of_its_csv_files(tmp_path):
     assert not any(name in (tmp_path / "groups.csv").read_text() for name in PATIENTS)
 
 
+def test_small_lesions_have_a_table_of_their_own(tmp_path):
+    class Prepared:
+        cohort = COHORTS["busbra"]
+
+        def patients(self):
+            return GROUPS.assign(lesion_size=["small", "large"] * 20 + ["middle"] * 40)
+
+    for seed in (0, 1):
+        write_scores(tmp_path, STOCK, seed, 0.0)
+        for method in ("blob_loss", "sampling"):
+            write_scores(tmp_path, method, seed, 0.03)
+    lines = write_report(Prepared(), tmp_path, (0, 1), 200)
+    (found,) = [line for line in lines if line.startswith("| blob loss |")]  # in no other table
+    assert found.startswith(
+        "| blob loss | 2 | +3.0 (+3.0 to +3.0) | +0.0 (+0.0 to +0.0) | +3.0 (+3.0 to +3.0) | +1.5 ("
+    )
+
+
 def test_the_page_has_the_recorded_results():
     page = (ROOT / "docs" / "effect-real.md").read_text(encoding="utf-8")
     recorded = [
@@ -203,6 +222,7 @@ def test_every_method_is_a_public_trainer_with_valid_settings(method):
     trainer = getattr(public, method.trainer)
     fair = method.fair or trainer.fair_method
     config = FairConfig.from_plans({"nnunet_fair": dict(method.settings)}, defaults=fair.defaults)
-    assert config.strength == (0.0 if method.name == STOCK else 16.0)
+    assert config.strength == (0.0 if method.name in (STOCK, *CANDIDATES) else 16.0)
+    assert method.candidate in ("", *CANDIDATES)
     acts = {"loss": (True, False), "published": (True, False), "both": (True, True)}
     assert (fair.on_loss, fair.on_sampling) == acts.get(method.name.removesuffix("_permuted"), (False, True))
