@@ -71,3 +71,22 @@ def draw_weights(runs: Sequence[Run], work: Path, path: Path) -> None:
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize="small")
     figure.supylabel("weight of the planted group / others", fontsize="small")
     figure.savefig(path, dpi=110)
+
+
+def draw_learning_curves(runs: Sequence[Run], work: Path, path: Path) -> None:
+    """The mean running score of the training cases by epoch, a line a seed, a panel a cohort and method."""
+    kinds = list(dict.fromkeys(run.kind for run in runs))
+    methods = list(dict.fromkeys(run.method for run in runs))
+    figure = Figure(figsize=(2.4 * len(methods) + 0.4, 2.2 * len(kinds) + 0.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(kinds), len(methods), sharex=True, sharey=True, squeeze=False)
+    for row, kind in zip(axes, kinds, strict=True):
+        for axis, method in zip(row, methods, strict=True):
+            for run in runs:
+                if (run.kind, run.method) == (kind, method):
+                    curve = read_notes(run, work)["learning_curve"]
+                    axis.plot(range(1, len(curve) + 1), curve, color=_COLOURS[0], alpha=0.5, linewidth=0.8)
+            axis.set_title(f"{METHODS[method].label}\n{kind}", fontsize="x-small")
+    figure.supxlabel("epoch", fontsize="small")
+    figure.supylabel("running DSC of the training patches", fontsize="small")
+    figure.savefig(path, dpi=110)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -201,8 +202,20 @@ CHAPTERS = {
     ),
     "long": ("oracle_long", "sampling_long", "oracle_loss_long"),
     "accumulated": ("oracle_loss_accumulated",),
-    "small_lesions": (*_SMALL_LESIONS, *(f"sampling_{name}" for name in _SMALL_LESIONS)),
-    "scratch": ("loss_and_sampling",),
+    "small_lesions": ("sampling", *_SMALL_LESIONS, *(f"sampling_{name}" for name in _SMALL_LESIONS)),
+    "scratch": ("oracle", "sampling", "loss_and_sampling", "loss"),
     "steadiness": ("stock_clipped", "sampling_clipped", "stock_momentum", "sampling_momentum"),
 }
 """The questions the study asks, and the methods that answer each: one group of tables and one figure a question."""
+
+
+def chapters_of(methods: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The questions that a study asks: those of which it has a method that no other question has.
+
+    Args:
+        methods: names of the methods compared.
+    """
+    there, asked = set(methods), Counter(name for chapter in CHAPTERS.values() for name in chapter)
+    return {
+        chapter: names for chapter, names in CHAPTERS.items() if any(asked[name] == 1 for name in there & set(names))
+    }

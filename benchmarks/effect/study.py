@@ -65,7 +65,7 @@ SCRATCH = (
     Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "loss_and_sampling", "loss", "oracle"), 10),
     Part(("distinct",), _COMPLETE, CHAPTERS["steadiness"], 10),
 )
-SMALL_LESIONS = (Part(("small",), _COMPLETE, (STOCK, "sampling", *CHAPTERS["small_lesions"]), 5),)
+SMALL_LESIONS = (Part(("small",), _COMPLETE, (STOCK, *CHAPTERS["small_lesions"]), 5),)
 FULL = (
     Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle", "loss"), 5),
     Part(CONTROLS, _COMPLETE, (STOCK, "sampling"), 5),

@@ -14,8 +14,8 @@ import pandas as pd
 
 from benchmarks.effect.cohorts import Cohort, cohort_at
 from benchmarks.effect.differences import seed_differences, t_interval
-from benchmarks.effect.figures import draw_effects, draw_weights
-from benchmarks.effect.methods import CHAPTERS, METHODS
+from benchmarks.effect.figures import draw_effects, draw_learning_curves, draw_weights
+from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, chapters_of
 from benchmarks.effect.runs import CASES, Run, read_notes
 from benchmarks.effect.study import LEARNABLE, Part, finished
 from nnunet_fair.errors import UserError
@@ -25,6 +25,7 @@ from nnunet_fair.metadata.fair_cases import read_fair_cases
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
 PER_COHORT = ("methods", "small_lesions")
+PER_SEED = ("scratch", "steadiness")
 NOTED = ("gradient_90", "gradient_max", "top_subgroup", "top_probability", "top_share")
 LEAST_SEEDS = 2
 """Methods with fewer are not compared: the difference of one pair of trainings says nothing about the method."""
@@ -64,14 +65,16 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     with ThreadPool(2) as pool:  # each waits for a process
         comparisons = pd.DataFrame(pool.starmap(compare_method, todo))
     write_csv(comparisons, output / COMPARISONS)
-    for chapter, methods in CHAPTERS.items():
+    for chapter, methods in chapters_of(comparisons["method"]).items():
         chosen = comparisons[comparisons["method"].isin(methods)]
         if chapter not in PER_COHORT:
             chosen = chosen[chosen["kind"].isin(LEARNABLE) & (chosen["missing"] == "none")]
         if len(chosen):
             draw_effects(chosen, per_run, output / f"{chapter}.png")
     draw_weights(runs, work, output / "weights.png")
-    lines = tables(comparisons)
+    if any(chapter in PER_SEED for chapter in chapters_of(comparisons["method"])):
+        draw_learning_curves(runs, work, output / "learning_curves.png")
+    lines = tables(comparisons, per_run)
     write_text("\n".join(lines) + "\n", output / TABLES)
     return lines
 
@@ -157,6 +160,7 @@ def compare_method(
         "group_dsc_median": by_seed.median(),
         "seeds_better": int((by_seed > 0).sum()),
         **dict(zip(("seed_low", "seed_high"), t_interval(by_seed), strict=True)),
+        "seed_sd": by_seed.std(),
         "weight_ratio": _mean(per_run, kind, missing, method, "weight_ratio"),
         "levelling": document["levelling_down"]["sentence"].split(":")[0],
     }
@@ -184,21 +188,53 @@ def _mean(per_run: pd.DataFrame, kind: str, missing: str, method: str, what: str
     return float(per_run.loc[chosen, what].mean())
 
 
-def tables(comparisons: pd.DataFrame) -> list[str]:
+def tables(comparisons: pd.DataFrame, per_run: pd.DataFrame) -> list[str]:
     """Markdown, Dice points ×100, differences from the baseline with 95 % intervals.
 
     Args:
         comparisons: rows of :func:`compare_method`.
+        per_run: rows of :func:`run_row`.
 
     Returns:
-        Lines: for the chapters ``PER_COHORT`` one table a cohort, for the others one over the learnable cohorts.
+        Lines: for the chapters ``PER_COHORT`` and ``PER_SEED`` one table a cohort, for the others one over the
+        learnable cohorts.
     """
-    lines = []
-    for chapter, methods in CHAPTERS.items():
+    lines, told = [], set()
+    for chapter, methods in chapters_of(comparisons["method"]).items():
         rows = comparisons[comparisons["method"].isin(methods)]
-        lines += _cohort_tables(rows) if chapter in PER_COHORT else _side_by_side(chapter, rows)
-    others = comparisons[~comparisons["method"].isin(sum(CHAPTERS.values(), ()))]
-    return lines + _cohort_tables(others)
+        told.update(methods)
+        if chapter in PER_COHORT:
+            lines += _cohort_tables(rows)
+        elif chapter in PER_SEED:
+            lines += _seed_tables(chapter, rows, per_run)
+        else:
+            lines += _side_by_side(chapter, rows)
+    return lines + _cohort_tables(comparisons[~comparisons["method"].isin(told)])
+
+
+def _seed_tables(chapter: str, rows: pd.DataFrame, per_run: pd.DataFrame) -> list[str]:
+    """What the seeds say: the planted group's change with its standard error and spread, and the baseline's own."""
+    lines = []
+    for kind, block in rows.groupby("kind", sort=False):
+        heads = ["method", "seeds better", "planted group ± standard error", "SD over seeds", "over seeds and patients"]
+        lines += [f"### {chapter}: {kind}", "", "| " + " | ".join([*heads, "mean DSC", "weight ratio"]) + " |"]
+        lines.append("|---" * (len(heads) + 2) + "|")
+        for row in block.sort_values("group_dsc", ascending=False).itertuples():
+            change, error = 100 * row.group_dsc, 100 * row.seed_sd / row.n_seeds**0.5
+            cells = [_label(row.method), f"{row.seeds_better} of {row.n_seeds}"]
+            cells += [_with_minus(f"{change:+.1f} ± {error:.1f}"), f"{100 * row.seed_sd:.1f}"]
+            cells += [_cell(row, "group_dsc"), _cell(row, "mean_dsc"), f"{row.weight_ratio:.2f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+        lines.append("")
+        for name in dict.fromkeys(METHODS[method].baseline for method in [STOCK, *block["method"]]):
+            runs = per_run[(per_run["kind"] == kind) & (per_run["method"] == name)]
+            group, mean = (100 * runs[column] for column in ("group_dsc", "mean_dsc"))
+            lines.append(
+                f"{_label(name)}: planted group {group.mean():.1f} (SD over seeds {group.std():.1f}), mean of all "
+                f"{mean.mean():.1f} (SD {mean.std():.1f}), {len(runs)} seeds."
+            )
+        lines.append("")
+    return lines
 
 
 def _cohort_tables(rows: pd.DataFrame) -> list[str]:
