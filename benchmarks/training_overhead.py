@@ -123,7 +123,7 @@ def make_trainer(fair: bool, network: str, patch: list[int], device: str):
     from nnunet_fair.training.config import FairConfig
     from nnunet_fair.training.method import ON_LOSS
     from nnunet_fair.training.session import FairSession
-    from nnunet_fair.training.trainer import nnUNetTrainerFairDiv
+    from nnunet_fair.training.trainer import nnUNetTrainerFairDivLoss
 
     dataset_json = {
         "channel_names": {"0": "a", "1": "b", "2": "c"},
@@ -131,7 +131,7 @@ def make_trainer(fair: bool, network: str, patch: list[int], device: str):
         "numTraining": N_CASES,
         "file_ending": ".nii.gz",
     }
-    trainer = (nnUNetTrainerFairDiv if fair else nnUNetTrainer)(
+    trainer = (nnUNetTrainerFairDivLoss if fair else nnUNetTrainer)(
         make_plans(network, patch), "3d_fullres", 0, dataset_json, torch.device(device)
     )
     # the loaders are not used: initialising must not look for a dataset

@@ -67,7 +67,7 @@ def _install(args: argparse.Namespace) -> None:
         print(f"  {note}")
     print(f"Wrote {installed.path}; go on with")
     print(f"  nnUNetv2_preprocess -d {args.dataset} -plans_name {preset.name} -c 3d_fullres")
-    print(f"  nnUNetv2_train {args.dataset} 3d_fullres 0 -p {preset.name} -tr nnUNetTrainerFairDivSampling")
+    print(f"  nnUNetv2_train {args.dataset} 3d_fullres 0 -p {preset.name} -tr nnUNetTrainerFairDiv")
 
 
 def _set(args: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ from nnunet_fair.training.method import ON_LOSS, FairMethod
 from nnunet_fair.training.present_classes import foreground_names, present_classes
 from nnunet_fair.training.run import in_one_sentence, sum_over_ranks
 from nnunet_fair.training.session import FairSession
-from nnunet_fair.training.state import load_state
+from nnunet_fair.training.state import last_state, load_state
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
 _UNFINISHED = ".tmp"  # what a checkpoint's name ends in while it is written
@@ -83,6 +83,19 @@ class DivergenceWeighting(_Host):
         with in_one_sentence():
             self.fair_config = self.fair_method.settings(self.plans_manager.plans, type(self).__name__)
         super().initialize()
+
+    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+        """As nnU-Net's; a training that a former version of this trainer began goes on as what it was then."""
+        former, state = self.former_trainer, last_state(Path(self.output_folder))
+        if former is not None and state is not None and not self.was_initialized:
+            begun, name = state.acts_on or former.fair_method.acts_on, type(self).__name__
+            if begun == former.fair_method.acts_on != self.fair_method.acts_on:
+                self.fair_method = former.fair_method
+                self.print_to_log_file(
+                    f"nnunet-fair: this training was begun with weights on {begun}, as {name} of a former version did; "
+                    f"it goes on as {former.__name__} of this one"
+                )
+        super().load_checkpoint(filename_or_checkpoint)
 
     def configure_optimizers(self):
         """As nnU-Net's; where the settings ask for it each step's gradient is clipped further than nnU-Net does."""
@@ -140,7 +153,7 @@ class DivergenceWeighting(_Host):
                 f"nnunet-fair: the warm-up is as long as the training ({self.num_epochs} epochs): no weight will act"
             )
         with in_one_sentence():
-            self._go_on_as_begun()
+            self._check_begun_so()
             self.fair_session = self.session_class(
                 config=self.fair_config,
                 method=self.fair_method,
@@ -157,31 +170,20 @@ class DivergenceWeighting(_Host):
             dataset_tr.identifiers = self.fair_session.identifiers
         return dataset_tr, dataset_val
 
-    def _go_on_as_begun(self) -> None:
-        """Let the weights act where they acted before the checkpoint this training continues from.
+    def _check_begun_so(self) -> None:
+        """Refuse to continue a training whose weights acted elsewhere.
 
         Raises:
-            UserError: no trainer of this name ever did what the state says.
+            UserError: the state says so.
         """
-        folder, former = Path(self.output_folder), self.former_trainer or self
+        folder, acts_on = Path(self.output_folder), self.fair_method.acts_on
         state = load_state(folder, self.current_epoch) if self.current_epoch > 0 else None
-        begun = self.fair_method.acts_on if state is None else state.acts_on or former.fair_method.acts_on
-        if begun == self.fair_method.acts_on:
-            return
-        name = type(self).__name__
-        if begun != former.fair_method.acts_on:
+        if state is not None and state.acts_on not in (None, acts_on):
             raise UserError(
-                f"the training in {folder} was begun with weights on {begun}, but those of {name} act on "
-                f"{self.fair_method.acts_on}; continue it with the trainer it was begun with, or start anew "
+                f"the training in {folder} was begun with weights on {state.acts_on}, but those of "
+                f"{type(self).__name__} act on {acts_on}; continue it with the trainer it was begun with, or start anew "
                 "(nnUNetv2_train without --c)"
             )
-        self.print_to_log_file(
-            f"nnunet-fair: this training was begun with weights on {begun}, as {name} of a former version did; it goes "
-            f"on as {former.__name__} of this one"
-        )
-        self.fair_method = former.fair_method
-        self.fair_config = self.fair_method.settings(self.plans_manager.plans, name)
-        self.loss = self._build_loss()
 
     def train_step(self, batch: dict) -> dict:
         """As nnU-Net's, with the weights of the batch's cases, which are scored on the way."""

@@ -29,9 +29,9 @@ class nnUNetTrainerFairDivPublished(DivergenceWeighting, TrainerOfLength):
 
 
 class nnUNetTrainerFairDiv(DivergenceWeighting, TrainerOfLength):
-    """nnU-Net's trainer with divergence-weighted Dice + cross-entropy."""
+    """The best method by evidence (docs/effect.md, "From scratch"): that of ``nnUNetTrainerFairDivSampling``."""
 
-    fair_method = ON_LOSS
+    fair_method = ON_SAMPLING
     former_trainer = nnUNetTrainerFairDivLoss
 
 

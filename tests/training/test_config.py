@@ -7,6 +7,7 @@ import pytest
 from nnunet_fair.errors import UserError
 from nnunet_fair.training.config import DROPPED, FairConfig
 from nnunet_fair.training.method import ON_SAMPLING, PUBLISHED
+from nnunet_fair.training.trainer import nnUNetTrainerFairDiv, nnUNetTrainerFairDivLoss, nnUNetTrainerFairDivSampling
 
 
 def test_all_defaults_without_a_section():
@@ -42,6 +43,12 @@ def test_what_a_method_fixes_holds():
     assert FairConfig.from_plans({}, defaults=ON_SAMPLING.defaults).max_gradient is None
     published = FairConfig.from_plans({}, defaults=PUBLISHED.defaults)
     assert (published.min_t, published.max_gradient) == (0.0, None)
+
+
+def test_the_plain_name_stands_for_the_best_method_and_knows_what_it_stood_for():
+    assert nnUNetTrainerFairDiv.fair_method == nnUNetTrainerFairDivSampling.fair_method == ON_SAMPLING
+    assert nnUNetTrainerFairDiv.former_trainer is nnUNetTrainerFairDivLoss
+    assert all(trainer.former_trainer is None for trainer in (nnUNetTrainerFairDivSampling, nnUNetTrainerFairDivLoss))
 
 
 FIRST_RELEASE = (

@@ -40,7 +40,7 @@ def weights(trainer) -> pd.DataFrame:
 
 def test_six_epochs_find_and_weight_subgroups(tiny_dataset):
     dataset = tiny_dataset()
-    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 6)
+    trainer = run(dataset.trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS), 6)
     train_ids = json.loads((dataset.folder / "splits_final.json").read_text())[0]["train"]
     table = weights(trainer)
     assert sorted(table.index) == sorted(train_ids)
@@ -67,7 +67,7 @@ def test_six_epochs_find_and_weight_subgroups(tiny_dataset):
 
 
 def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS)
     trainer.on_train_start()
     batch = next(trainer.dataloader_train)
     first, second = map(str, batch["keys"])
@@ -89,7 +89,7 @@ def test_the_gradient_of_a_batch_changes_with_the_weights(tiny_dataset):
 
 
 def test_weights_go_by_case_id_whatever_the_order_of_the_batch(tiny_dataset):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS)
     trainer.on_train_start()
     ids = list(trainer.fair_session.weights.case_ids)
     set_weights(trainer, {case_id: 1.0 + number for number, case_id in enumerate(ids)})
@@ -103,7 +103,7 @@ def test_weights_go_by_case_id_whatever_the_order_of_the_batch(tiny_dataset):
 
 def test_steps_are_cut_to_the_norm_asked_for(tiny_dataset):
     limit = 0.05
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "max_gradient": limit})
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDivLoss, settings={**SETTINGS, "max_gradient": limit})
     trainer.on_train_start()
     trainer.on_train_epoch_start()
     outputs, left = [], []
@@ -135,7 +135,7 @@ def one_thread():
 def test_strength_zero_trains_bit_for_bit_like_stock(tiny_dataset, one_thread):
     dataset = tiny_dataset()
     trained = []
-    for trainer_class in (nnUNetTrainer, nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling):
+    for trainer_class in (nnUNetTrainer, nnUNetTrainerFairDiv, nnUNetTrainerFairDivLoss):
         settings = {**SETTINGS, "strength": 0.0}
         trainer = run(dataset.trainer(trainer_class, settings=settings), 3)
         trained.append(trainer.network.state_dict())
@@ -147,7 +147,7 @@ def test_strength_zero_trains_bit_for_bit_like_stock(tiny_dataset, one_thread):
 def test_weights_change_the_training(tiny_dataset):
     dataset = tiny_dataset()
     stock = run(dataset.trainer(nnUNetTrainer), 3).network.state_dict()
-    for trainer_class in (nnUNetTrainerFairDiv, nnUNetTrainerFairDivSampling):
+    for trainer_class in (nnUNetTrainerFairDivLoss, nnUNetTrainerFairDivSampling):
         fair = run(dataset.trainer(trainer_class, settings=SETTINGS), 3).network.state_dict()
         assert any(not torch.equal(value, fair[key]) for key, value in stock.items())
 
@@ -156,7 +156,7 @@ def test_the_same_seed_gives_the_same_records(tiny_dataset, one_thread):
     dataset = tiny_dataset()
     tables = []
     for _ in range(2):
-        trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 3)
+        trainer = run(dataset.trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS), 3)
         tables.append((history(trainer), weights(trainer)))
     pd.testing.assert_frame_equal(tables[0][0], tables[1][0], check_exact=True)
     pd.testing.assert_frame_equal(tables[0][1], tables[1][1], check_exact=True)
@@ -166,7 +166,7 @@ def test_the_same_seed_gives_the_same_records(tiny_dataset, one_thread):
 @pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
 def test_every_kind_of_label_trains(tiny_dataset, kind, configuration):
     dataset = tiny_dataset(kind, batch_dice=kind == "regions")
-    trainer = dataset.trainer(nnUNetTrainerFairDiv, configuration=configuration, settings=SETTINGS)
+    trainer = dataset.trainer(nnUNetTrainerFairDivLoss, configuration=configuration, settings=SETTINGS)
     trainer.fair_method = replace(trainer.fair_method, on_sampling=True)
     run(trainer, 3)
     assert len(history(trainer)) > 0
@@ -175,13 +175,15 @@ def test_every_kind_of_label_trains(tiny_dataset, kind, configuration):
 
 @pytest.mark.parametrize("score_class", [None, 0, 1])
 def test_the_score_may_be_one_class(tiny_dataset, score_class):
-    trainer = tiny_dataset("classes").trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "score_class": score_class})
+    trainer = tiny_dataset("classes").trainer(
+        nnUNetTrainerFairDivLoss, settings={**SETTINGS, "score_class": score_class}
+    )
     run(trainer, 2)
     assert len(history(trainer)) > 0
 
 
 def test_without_deep_supervision(tiny_dataset):
-    class NoDeepSupervision(nnUNetTrainerFairDiv):
+    class NoDeepSupervision(nnUNetTrainerFairDivLoss):
         def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cpu")):
             super().__init__(plans, configuration, fold, dataset_json, device)
             self.enable_deep_supervision = False
@@ -191,7 +193,7 @@ def test_without_deep_supervision(tiny_dataset):
 
 
 def test_fold_all_says_what_it_means(tiny_dataset):
-    trainer = run(tiny_dataset().trainer(nnUNetTrainerFairDiv, fold="all", settings=SETTINGS), 2)
+    trainer = run(tiny_dataset().trainer(nnUNetTrainerFairDivLoss, fold="all", settings=SETTINGS), 2)
     log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
     assert "fold all trains and validates on the same cases" in log
     assert len(weights(trainer)) == 12
@@ -299,17 +301,20 @@ def without_place(folder: Path) -> None:
 
 def test_a_training_goes_on_as_what_it_did_when_its_trainer_has_changed(tiny_dataset):
     dataset = tiny_dataset()
-    before = interrupted(dataset, 2, {**SETTINGS, "max_gradient": "auto"})
+    settings = {**SETTINGS, "max_gradient": 0.5}  # which sampling refuses
+    before = interrupted(dataset, 2, settings)
     without_place(Path(before.output_folder))
     sampling = of_another_version(nnUNetTrainerFairDivSampling)
-    trainer = resumed(dataset, SETTINGS, sampling)
+    trainer = resumed(dataset, settings, sampling)
     trainer.on_train_start()
     assert trainer.fair_method.acts_on == trainer.fair_session.method.acts_on == "loss"
-    assert trainer.loss.weighted is not None and trainer.fair_config.max_gradient == "auto"
+    assert trainer.loss.weighted is not None and trainer.fair_config.max_gradient == 0.5
     assert trainer.fair_session.weights.by_case() == before.fair_session.weights.by_case()
     assert "as nnUNetTrainerFairDivLoss of this one" in Path(trainer.log_file).read_text()
     trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_latest.pth"))
     assert load_state(Path(trainer.output_folder), 3).acts_on == "loss"  # and so for ever
+    with pytest.raises(SystemExit, match="max_gradient"):
+        dataset.trainer(sampling, settings=settings).initialize()
     afresh = dataset.trainer(sampling, settings=SETTINGS)
     afresh.on_train_start()
     assert afresh.fair_session.method.acts_on == "sampling" and afresh.loss.weighted is None
@@ -420,7 +425,7 @@ def test_a_finished_training_keeps_only_what_its_checkpoints_need(tiny_dataset):
 def test_no_metadata_is_one_sentence_that_says_what_to_do(tiny_dataset):
     dataset = tiny_dataset()
     dataset.fair_cases.unlink()
-    trainer = dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    trainer = dataset.trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS)
     with pytest.raises(SystemExit) as stopped:
         trainer.on_train_start()
     message = str(stopped.value)
@@ -430,7 +435,7 @@ def test_no_metadata_is_one_sentence_that_says_what_to_do(tiny_dataset):
 
 
 def test_an_unknown_setting_stops_before_the_network_is_built(tiny_dataset):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={"strenght": 1.0})
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDivLoss, settings={"strenght": 1.0})
     with pytest.raises(SystemExit, match="did you mean 'strength'"):
         trainer.initialize()
     assert trainer.network is None
@@ -446,11 +451,11 @@ def test_an_unknown_setting_stops_before_the_network_is_built(tiny_dataset):
 )
 def test_settings_the_dataset_cannot_meet(tiny_dataset, settings, message):
     with pytest.raises(SystemExit, match=message):
-        tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=settings).on_train_start()
+        tiny_dataset().trainer(nnUNetTrainerFairDivLoss, settings=settings).on_train_start()
 
 
 def test_a_warm_up_as_long_as_the_training_is_said(tiny_dataset):
-    trainer = run(tiny_dataset().trainer(nnUNetTrainerFairDiv, settings={**SETTINGS, "warmup_epochs": 2}), 2)
+    trainer = run(tiny_dataset().trainer(nnUNetTrainerFairDivLoss, settings={**SETTINGS, "warmup_epochs": 2}), 2)
     assert set(trainer.fair_session.weights.values) == {1.0}
     assert "warm-up is as long as the training (2 epochs)" in Path(trainer.log_file).read_text()
 
@@ -459,14 +464,14 @@ def test_metadata_of_other_patients_is_refused(tiny_dataset):
     dataset = tiny_dataset()
     dataset.fair_cases.write_text("case_id,density\nOTHER_1,a\n")
     with pytest.raises(SystemExit, match="none of the 9 training cases has metadata"):
-        dataset.trainer(nnUNetTrainerFairDiv).on_train_start()
+        dataset.trainer(nnUNetTrainerFairDivLoss).on_train_start()
 
 
 def test_cases_without_a_row_are_counted_and_neutral(tiny_dataset):
     dataset = tiny_dataset()
     table = pd.read_csv(dataset.fair_cases)
     table[table["case_id"] != "CASE_001"].to_csv(dataset.fair_cases, index=False)
-    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 3)
+    trainer = run(dataset.trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS), 3)
     log = next(Path(trainer.output_folder).glob("training_log*.txt")).read_text()
     assert "1 of 9 training cases without metadata" in log
     table = weights(trainer)
@@ -476,7 +481,7 @@ def test_cases_without_a_row_are_counted_and_neutral(tiny_dataset):
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_leaves_scores_and_weights_alone(tiny_dataset, bad):
-    trainer = tiny_dataset().trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    trainer = tiny_dataset().trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS)
     trainer.on_train_start()
     batch = next(trainer.dataloader_train)
     for _ in range(3):
@@ -492,7 +497,7 @@ def test_nothing_about_patients_is_in_what_nnunet_ships(tiny_dataset):
     table = pd.read_csv(dataset.fair_cases)
     table["density"] = table["density"].map({"a": "Zebra-a", "d": "Zebra-d"})
     table.to_csv(dataset.fair_cases, index=False)
-    trainer = run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS, plots=True), 3)
+    trainer = run(dataset.trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS, plots=True), 3)
     model = Path(trainer.output_folder_base)
     # what nnUNetv2_export_model_to_zip takes of a model, the validation's summary aside
     fold = model / "fold_0"
@@ -509,9 +514,9 @@ def test_validation_needs_no_metadata(tiny_dataset):
     from nnunetv2.run.run_training import maybe_load_checkpoint
 
     dataset = tiny_dataset()
-    run(dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS), 2)
+    run(dataset.trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS), 2)
     dataset.fair_cases.unlink()
-    trainer = dataset.trainer(nnUNetTrainerFairDiv, settings=SETTINGS)
+    trainer = dataset.trainer(nnUNetTrainerFairDivLoss, settings=SETTINGS)
     maybe_load_checkpoint(trainer, continue_training=False, validation_only=True)
     assert trainer.fair_session is None
     assert trainer.current_epoch == 2
