@@ -181,8 +181,8 @@ class DivergenceWeighting(_Host):
         if state is not None and state.acts_on not in (None, acts_on):
             raise UserError(
                 f"the training in {folder} was begun with weights on {state.acts_on}, but those of "
-                f"{type(self).__name__} act on {acts_on}; continue it with the trainer it was begun with, or start anew "
-                "(nnUNetv2_train without --c)"
+                f"{type(self).__name__} act on {acts_on}; continue it with the trainer it was begun with, or "
+                "start anew (nnUNetv2_train without --c)"
             )
 
     def train_step(self, batch: dict) -> dict:
