@@ -81,7 +81,7 @@ def stages(folder: Path, folds: Sequence[int], n_cases: int, seed: int) -> list[
             ),
         ),
         Stage(
-            f"Training of {len(folds)} folds with divergence-weighted Dice + cross-entropy",
+            f"Training of {len(folds)} folds that draws the disadvantaged subgroups more often",
             tuple(
                 ("nnUNetv2_train", number, CONFIGURATION, fold, "-tr", TRAINER, "-p", PLANS, "-device", "cpu")
                 for fold in all_folds
