@@ -86,8 +86,9 @@ class DivergenceWeighting(_Host):
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """As nnU-Net's; a training that a former version of this trainer began goes on as what it was then."""
-        former, state = self.former_trainer, last_state(Path(self.output_folder))
-        if former is not None and state is not None and not self.was_initialized:
+        former = None if self.was_initialized else self.former_trainer
+        state = None if former is None else last_state(Path(self.output_folder))
+        if former is not None and state is not None:
             begun, name = state.acts_on or former.fair_method.acts_on, type(self).__name__
             if begun == former.fair_method.acts_on != self.fair_method.acts_on:
                 self.fair_method = former.fair_method
