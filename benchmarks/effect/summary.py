@@ -25,7 +25,7 @@ from nnunet_fair.metadata.fair_cases import read_fair_cases
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
 PER_COHORT = ("methods", "small_lesions")
-PER_SEED = ("scratch", "steadiness")
+PER_SEED = {"scratch", "steadiness"}
 NOTED = ("gradient_90", "gradient_max", "top_subgroup", "top_probability", "top_share")
 LEAST_SEEDS = 2
 """Methods with fewer are not compared: the difference of one pair of trainings says nothing about the method."""
@@ -65,14 +65,15 @@ def summarise(work: Path, parts: Sequence[Part], output: Path) -> list[str]:
     with ThreadPool(2) as pool:  # each waits for a process
         comparisons = pd.DataFrame(pool.starmap(compare_method, todo))
     write_csv(comparisons, output / COMPARISONS)
-    for chapter, methods in chapters_of(comparisons["method"]).items():
+    chapters = chapters_of(comparisons["method"])
+    for chapter, methods in chapters.items():
         chosen = comparisons[comparisons["method"].isin(methods)]
         if chapter not in PER_COHORT:
             chosen = chosen[chosen["kind"].isin(LEARNABLE) & (chosen["missing"] == "none")]
         if len(chosen):
             draw_effects(chosen, per_run, output / f"{chapter}.png")
     draw_weights(runs, work, output / "weights.png")
-    if any(chapter in PER_SEED for chapter in chapters_of(comparisons["method"])):
+    if chapters.keys() & PER_SEED:
         draw_learning_curves(runs, work, output / "learning_curves.png")
     lines = tables(comparisons, per_run)
     write_text("\n".join(lines) + "\n", output / TABLES)

@@ -31,7 +31,7 @@ from nnunet_fair.training.method import ON_LOSS, FairMethod
 from nnunet_fair.training.present_classes import foreground_names, present_classes
 from nnunet_fair.training.run import in_one_sentence, sum_over_ranks
 from nnunet_fair.training.session import FairSession
-from nnunet_fair.training.state import last_state, load_state
+from nnunet_fair.training.state import last_state
 from nnunet_fair.training.validation_table import VALIDATION_TABLE, write_validation_table
 
 _UNFINISHED = ".tmp"  # what a checkpoint's name ends in while it is written
@@ -154,7 +154,6 @@ class DivergenceWeighting(_Host):
                 f"nnunet-fair: the warm-up is as long as the training ({self.num_epochs} epochs): no weight will act"
             )
         with in_one_sentence():
-            self._check_begun_so()
             self.fair_session = self.session_class(
                 config=self.fair_config,
                 method=self.fair_method,
@@ -170,21 +169,6 @@ class DivergenceWeighting(_Host):
         if self.fair_method.on_sampling:
             dataset_tr.identifiers = self.fair_session.identifiers
         return dataset_tr, dataset_val
-
-    def _check_begun_so(self) -> None:
-        """Refuse to continue a training whose weights acted elsewhere.
-
-        Raises:
-            UserError: the state says so.
-        """
-        folder, acts_on = Path(self.output_folder), self.fair_method.acts_on
-        state = load_state(folder, self.current_epoch) if self.current_epoch > 0 else None
-        if state is not None and state.acts_on not in (None, acts_on):
-            raise UserError(
-                f"the training in {folder} was begun with weights on {state.acts_on}, but those of "
-                f"{type(self).__name__} act on {acts_on}; continue it with the trainer it was begun with, or "
-                "start anew (nnUNetv2_train without --c)"
-            )
 
     def train_step(self, batch: dict) -> dict:
         """As nnU-Net's, with the weights of the batch's cases, which are scored on the way."""

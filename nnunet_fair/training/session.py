@@ -258,7 +258,7 @@ class FairSession:
         Raises:
             UserError: there is no state that can be used, unless the environment variable
                 ``NNUNET_FAIR_ACCEPT_MISSING_STATE`` is 1, or the metadata changed since the checkpoint, unless
-                ``NNUNET_FAIR_ACCEPT_CHANGED_METADATA`` is 1.
+                ``NNUNET_FAIR_ACCEPT_CHANGED_METADATA`` is 1, or the weights of the training acted elsewhere.
         """
         state = load_state(self._folder, epoch) if epoch > 0 else None
         if state is None:
@@ -267,6 +267,12 @@ class FairSession:
             if self._writes:
                 self.records.begin(epoch if epoch > 0 else None)
             return
+        if state.acts_on not in (None, self.method.acts_on):
+            raise UserError(
+                f"the training in {self._folder} was begun with weights on {state.acts_on}, but those of this trainer "
+                f"act on {self.method.acts_on}; continue it with the trainer it was begun with, or start anew "
+                "(nnUNetv2_train without --c)"
+            )
         if state.metadata_sha256 != self._metadata_hash:
             message = (
                 "the case metadata (fair_cases.csv, the fold's cases or the chosen attributes) changed since the "

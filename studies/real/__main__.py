@@ -19,7 +19,7 @@ from pathlib import Path
 from nnunet_fair.errors import UserError
 from studies.real.cohorts import COHORTS
 from studies.real.comparisons import N_RESAMPLES
-from studies.real.dataset import prepare
+from studies.real.dataset import prepare, prepare_finer
 from studies.real.evidence import record_evidence
 from studies.real.methods import METHODS
 from studies.real.report import write_report
@@ -83,6 +83,8 @@ def main() -> int:
         dataset = prepare(cohort, scale, work, args.archive, max(2, args.np))
         if args.step in ("all", "train"):
             runs = study_runs(args.parts, args.methods, args.seeds, args.folds)
+            if any(METHODS[run.method].finer for run in runs):
+                prepare_finer(dataset, scale.network, max(2, args.np))
             failed = conduct(runs, dataset, scale, results, args.np)
         if args.step in ("all", "evidence"):
             record_evidence(dataset, results)

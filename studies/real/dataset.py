@@ -26,7 +26,7 @@ from studies.real.raw_data import TABLE, make_raw
 from studies.real.scale import Network, Scale
 
 N_FOLDS, FOLD_SEED = 5, 2026
-PLANS, CONFIGURATION = "real", "2d"
+PLANS, CONFIGURATION, FINER = "real", "2d", "2d_finer"
 READY = "ready.json"
 SPLITS, SHIFT_SPLIT, PATIENT_GROUPS = "splits_final.json", "split_shift.json", "patients.csv"
 
@@ -112,11 +112,8 @@ def prepare(cohort: Cohort, scale: Scale, work: Path, archive: Path | None, n_pr
     labels = {case_id: _label(dataset, case_id) for case_id in table.index}
     _write_groups(dataset, table, label_volumes(table.index, labels))
     _run("nnUNetv2_extract_fingerprint", "-d", str(cohort.number), "-np", str(n_processes))
-    plan(dataset, scale.network)
-    _run(
-        *("nnUNetv2_preprocess", "-d", str(cohort.number), "-plans_name", PLANS),
-        *("-c", CONFIGURATION, "-np", str(n_processes)),
-    )
+    write_plans(dataset, {CONFIGURATION: plan(dataset, scale.network)})
+    _preprocess(dataset, CONFIGURATION, n_processes)
     folds = stratified_folds(
         read_fair_cases(dataset.raw / FAIR_CASES).loc[table.index], N_FOLDS, FOLD_SEED, patients=table["patient"]
     )
@@ -124,6 +121,37 @@ def prepare(cohort: Cohort, scale: Scale, work: Path, archive: Path | None, n_pr
     write_json([shift_split(folds[0], dataset.patients()[SITE], table["patient"])], dataset.folder / SHIFT_SPLIT)
     write_json({**made_as, "source": source}, ready)
     return dataset
+
+
+def prepare_finer(dataset: Dataset, network: Network | None, n_processes: int) -> None:
+    """Add the configuration ``2d_finer`` to a prepared cohort, unless it is there.
+
+    Args:
+        dataset: the prepared cohort; its plans and its preprocessed images get one more configuration.
+        network: that of the cohort's scale.
+        n_processes: processes for preprocessing.
+
+    Raises:
+        UserError: the scale holds no network, so that nnU-Net trains on the images' own pixels anyway.
+    """
+    if network is None:
+        raise UserError("nnU-Net's own plan has the images' own pixels: nothing finer is to be had with --full")
+    ready = dataset.folder / READY
+    noted = json.loads(ready.read_text())
+    if noted.get("finer"):
+        return
+    point_to(dataset.folder)
+    configurations = json.loads((dataset.preprocessed / f"{PLANS}.json").read_text())["configurations"]
+    write_plans(dataset, {**configurations, FINER: plan(dataset, network.finer(), FINER)})
+    _preprocess(dataset, FINER, n_processes)
+    write_json({**noted, "finer": True}, ready)
+
+
+def _preprocess(dataset: Dataset, configuration: str, n_processes: int) -> None:
+    _run(
+        *("nnUNetv2_preprocess", "-d", str(dataset.cohort.number), "-plans_name", PLANS),
+        *("-c", configuration, "-np", str(n_processes)),
+    )
 
 
 def point_to(work: Path, results: Path | None = None) -> None:
@@ -173,20 +201,33 @@ def shift_split(fold: dict[str, list[str]], site: pd.Series, patient_of: pd.Seri
     return {"train": train, "val": sorted({*fold["val"], *held_out})}
 
 
-def plan(dataset: Dataset, network: Network | None) -> None:
-    """Write the plans ``real``: nnU-Net's own 2D plan, held to a network where one is given."""
-    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
-    from nnunetv2.utilities.json_export import recursive_fix_for_json_export
-
-    planner = ExperimentPlanner(dataset.cohort.dataset, plans_name=PLANS)
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints every configuration
-        plans = planner.plan_experiment()
-        found = plans["configurations"]["2d"]
+def plan(dataset: Dataset, network: Network | None, name: str = CONFIGURATION) -> dict[str, Any]:
+    """nnU-Net's own 2D configuration under a name, held to a network where one is given."""
+    planner = _planner(dataset)
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = planner.plan_experiment()["configurations"]["2d"]
         if network is not None:
             found = _held_to(planner, network, found)
-    plans["configurations"] = {CONFIGURATION: {**found, "data_identifier": f"{PLANS}_{CONFIGURATION}"}}
+    return {**found, "data_identifier": f"{PLANS}_{name}"}
+
+
+def write_plans(dataset: Dataset, configurations: dict[str, Any]) -> None:
+    """Write the plans ``real``: nnU-Net's own with these configurations."""
+    from nnunetv2.utilities.json_export import recursive_fix_for_json_export
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints every configuration
+        plans = _planner(dataset).plan_experiment()
+    plans["configurations"] = configurations
     recursive_fix_for_json_export(plans)  # numpy's types
     write_json(json.loads(json.dumps(plans)), dataset.preprocessed / f"{PLANS}.json")
+
+
+def _planner(dataset: Dataset) -> Any:
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+
+    planner = ExperimentPlanner(dataset.cohort.dataset, plans_name=PLANS)
+    planner.save_plans = lambda plans: None  # written once, when they are the study's
+    return planner
 
 
 def _held_to(planner: Any, network: Network, own: dict[str, Any]) -> dict[str, Any]:

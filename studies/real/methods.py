@@ -27,6 +27,7 @@ class Method:
         permuted: whether the patients' attributes are dealt out at random before training: nothing is to be found.
         candidate: what is changed of nnU-Net's loss or patches for small lesions, see ``studies.small_lesions``.
         by_size: whether the lesion's size is the one attribute the training knows.
+        finer: whether pixels are half as large, see ``Network.finer``.
     """
 
     name: str
@@ -39,11 +40,12 @@ class Method:
     permuted: bool = False
     candidate: str = ""
     by_size: bool = False
+    finer: bool = False
 
     @property
     def for_small_lesions(self) -> bool:
         """Whether it is of the question of small lesions, which has a table of its own."""
-        return bool(self.candidate) or self.by_size
+        return bool(self.candidate) or self.by_size or self.finer
 
     def with_permuted_attributes(self) -> Method:
         """The same method as a negative control."""
@@ -52,12 +54,13 @@ class Method:
 
 
 _SAMPLING = "nnUNetTrainerFairDivSampling"
+_UNWEIGHTED = {"strength": 0.0}
 _NOT_SMOOTHED = replace(ON_SAMPLING, smoothing=0.0)
 """Of the reference rules, which know or learn their weights by themselves."""
 
 MAIN = (
     # at strength 0 the trainer is nnU-Net's bit for bit, and keeps the scores that the evidence's control needs
-    Method(STOCK, "stock nnU-Net", _SAMPLING, {"strength": 0.0}),
+    Method(STOCK, "stock nnU-Net", _SAMPLING, _UNWEIGHTED),
     Method("sampling", "FairDiv sampling", _SAMPLING, tested=True),
     Method("loss", "FairDiv loss", "nnUNetTrainerFairDivLoss", tested=True),
     Method(
@@ -86,13 +89,16 @@ _CANDIDATES = {
     "blob_loss": "blob loss",
 }
 _BY_SIZE = Method("sampling_size", "FairDiv sampling by lesion size", _SAMPLING, by_size=True)
+_FINER = Method("finer", "pixels half as large", _SAMPLING, _UNWEIGHTED, finer=True)
 SMALL_LESIONS = (
     _BY_SIZE,
-    *(Method(name, label, _SAMPLING, {"strength": 0.0}, candidate=name) for name, label in _CANDIDATES.items()),
+    *(Method(name, label, _SAMPLING, _UNWEIGHTED, candidate=name) for name, label in _CANDIDATES.items()),
     *(
         replace(_BY_SIZE, name=f"{_BY_SIZE.name}_{name}", label=f"{_BY_SIZE.label}, {label}", candidate=name)
         for name, label in _CANDIDATES.items()
     ),
+    _FINER,
+    replace(_BY_SIZE, name=f"{_BY_SIZE.name}_finer", label=f"{_BY_SIZE.label}, {_FINER.label}", finer=True),
 )
 METHODS = {method.name: method for method in (*MAIN, *SMALL_LESIONS)}
 METHODS |= {control.name: control for control in (m.with_permuted_attributes() for m in MAIN if m.tested)}

@@ -22,7 +22,7 @@ from nnunet_fair.masks.endings import list_masks
 from nnunet_fair.masks.pairing import pair_cases
 from nnunet_fair.metadata.fair_cases import write_fair_cases
 from nnunet_fair.training.chance import dealt_out
-from studies.real.dataset import CONFIGURATION, PLANS, SHIFT_SPLIT, SPLITS, Dataset, point_to
+from studies.real.dataset import CONFIGURATION, FINER, PLANS, SHIFT_SPLIT, SPLITS, Dataset, point_to
 from studies.real.methods import METHODS
 from studies.real.results import late_evidence, numbered, write_result
 from studies.real.scale import Scale
@@ -130,9 +130,9 @@ def _train(run: Run, dataset: Dataset, scale: Scale, folder: Path) -> Watched:
     plans = json.loads((preprocessed / f"{PLANS}.json").read_text())
     dataset_json = json.loads((preprocessed / "dataset.json").read_text())
     plans["continue_training"] = False
-    trainer = study_trainer(METHODS[run.method], scale)(
-        plans, CONFIGURATION, run.fold, dataset_json, torch.device(scale.device)
-    )
+    method = METHODS[run.method]
+    configuration = FINER if method.finer else CONFIGURATION
+    trainer = study_trainer(method, scale)(plans, configuration, run.fold, dataset_json, torch.device(scale.device))
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(run.seed)
     trainer.initialize()

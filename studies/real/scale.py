@@ -23,6 +23,11 @@ class Network:
     features: tuple[int, int]
     convolutions: int
 
+    def finer(self) -> Network:
+        """The same with pixels half as large, and patches of as much of the image."""
+        rows, columns = self.patch
+        return replace(self, spacing_factor=self.spacing_factor / 2, patch=(2 * rows, 2 * columns))
+
 
 @dataclass(frozen=True)
 class Scale:

@@ -14,7 +14,7 @@ from tests.studies.archives import write_busbra
 ROOT = Path(__file__).parents[2]
 
 
-def study(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
+def study(tmp_path: Path, *arguments: str, methods=("stock", "inverse")) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
         "-m",
@@ -26,7 +26,7 @@ def study(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
         "-o",
         str(tmp_path / "work"),
     ]
-    command += ["--archive", str(tmp_path / "archive"), "--methods", "stock", "inverse"]
+    command += ["--archive", str(tmp_path / "archive"), "--methods", *methods]
     command += ["--seeds", "0", "--folds", "0", "--parts", "folds"]
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
 
@@ -61,3 +61,14 @@ def test_a_made_up_cohort_goes_the_whole_way_and_an_interrupted_study_continues(
     assert (results / f"{names[0]}.csv").stat().st_mtime_ns == written
     # the same seed gives the same patients the same scores
     pd.testing.assert_frame_equal(pd.read_csv(results / f"{names[1]}.csv"), inverse)
+
+    # one more configuration, on half the pixel size, beside the one that is there
+    plans = work / "preprocessed/Dataset702_BUSBRA/real.json"
+    before = json.loads(plans.read_text())
+    finer = study(tmp_path, "train", methods=("stock", "finer"))
+    assert finer.returncode == 0, finer.stdout + finer.stderr
+    assert "2 runs, 1 of them done before" in finer.stdout
+    configurations = json.loads(plans.read_text())["configurations"]
+    assert configurations.pop("2d_finer")["spacing"] == [1.0, 2.0, 2.0]
+    assert configurations == before["configurations"] and configurations["2d"]["spacing"] == [1.0, 4.0, 4.0]
+    assert len(pd.read_csv(results / "folds-finer-seed0-fold0.csv")) == len(stock)

@@ -326,7 +326,7 @@ def test_a_training_is_not_continued_by_a_trainer_that_does_something_else(tiny_
     other = type(
         "Forgetful", (Forgetful,), {"fair_method": nnUNetTrainerFairDivSampling.fair_method, "former_trainer": None}
     )
-    with pytest.raises(SystemExit, match="was begun with weights on loss, but those of Forgetful act on sampling"):
+    with pytest.raises(SystemExit, match="was begun with weights on loss, but those of this trainer act on sampling"):
         resumed(dataset, SETTINGS, other).on_train_start()
 
 
