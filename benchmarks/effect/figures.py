@@ -16,6 +16,8 @@ from benchmarks.effect.runs import Run, read_notes
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 
+_PANELS_A_ROW = 5
+
 _WEIGHTS_DRAWN = ("sampling", "sampling_t0", "loss", "sampling_s8", "sampling_lowest")
 
 
@@ -75,18 +77,24 @@ def draw_weights(runs: Sequence[Run], work: Path, path: Path) -> None:
 
 def draw_learning_curves(runs: Sequence[Run], work: Path, path: Path) -> None:
     """The mean running score of the training cases by epoch, a line a seed, a panel a cohort and method."""
-    kinds = list(dict.fromkeys(run.kind for run in runs))
-    methods = list(dict.fromkeys(run.method for run in runs))
-    figure = Figure(figsize=(2.4 * len(methods) + 0.4, 2.2 * len(kinds) + 0.4), layout="constrained")
+    panels = list(dict.fromkeys((run.kind, run.method) for run in runs))
+    rows: list[list[tuple[str, str]]] = []
+    for kind in dict.fromkeys(kind for kind, _ in panels):
+        own = [panel for panel in panels if panel[0] == kind]
+        rows += [own[start : start + _PANELS_A_ROW] for start in range(0, len(own), _PANELS_A_ROW)]
+    columns = max(map(len, rows))
+    figure = Figure(figsize=(2.4 * columns + 0.4, 2.2 * len(rows) + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(kinds), len(methods), sharex=True, sharey=True, squeeze=False)
-    for row, kind in zip(axes, kinds, strict=True):
-        for axis, method in zip(row, methods, strict=True):
+    axes = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
+    for row, line in zip(rows, axes, strict=True):
+        for (kind, method), axis in zip(row, line, strict=False):
             for run in runs:
                 if (run.kind, run.method) == (kind, method):
                     curve = read_notes(run, work)["learning_curve"]
                     axis.plot(range(1, len(curve) + 1), curve, color=_COLOURS[0], alpha=0.5, linewidth=0.8)
             axis.set_title(f"{METHODS[method].label}\n{kind}", fontsize="x-small")
+        for axis in line[len(row) :]:
+            axis.set_visible(False)
     figure.supxlabel("epoch", fontsize="small")
     figure.supylabel("running DSC of the training patches", fontsize="small")
     figure.savefig(path, dpi=110)

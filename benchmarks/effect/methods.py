@@ -77,6 +77,7 @@ _ORACLE = {"reference": "oracle", "argument": 4.0}
 _LONG = {"longer": 3, "baseline": "stock_long"}
 _ACCUMULATED = {"longer": 3, "accumulated": 4, "baseline": "stock_accumulated"}
 _MOMENTUM = {"momentum": 0.9, "learning_rate": 3.0}
+_MOMENTUM_COMPARED = ("sampling", "loss_and_sampling", "loss", "oracle")
 _CLIP = 0.7
 """About what nine of ten gradients of a stock training stay below (``runs.csv``: ``gradient_90``, 0.5 to 0.9)."""
 
@@ -141,14 +142,6 @@ METHODS = {
         ),
         Method("stock_momentum", "stock nnU-Net, momentum 0.9", _UNWEIGHTED, **_BOTH, **_MOMENTUM),
         Method(
-            "sampling_momentum",
-            "FairDiv sampling, momentum 0.9",
-            _NEW,
-            _SAMPLING,
-            **_MOMENTUM,
-            baseline="stock_momentum",
-        ),
-        Method(
             "sampling_clipped",
             "FairDiv sampling, clipped at 0.7",
             _NEW,
@@ -188,6 +181,19 @@ METHODS = {
         Method("oracle_loss_accumulated", "oracle, loss ×4", _KNOWN, _KNOWN_LOSS, **_ORACLE, **_ACCUMULATED),
     )
 }
+METHODS |= {
+    method.name: method
+    for method in (
+        replace(
+            METHODS[name],
+            name=f"{name}_momentum",
+            label=f"{METHODS[name].label}, momentum 0.9",
+            **_MOMENTUM,
+            baseline="stock_momentum",
+        )
+        for name in _MOMENTUM_COMPARED
+    )
+}
 
 CHAPTERS = {
     "methods": ("oracle", "sampling", "sampling_t0", "loss", "loss_t0", "inverse", "dro", "published"),
@@ -205,6 +211,7 @@ CHAPTERS = {
     "small_lesions": ("sampling", *_SMALL_LESIONS, *(f"sampling_{name}" for name in _SMALL_LESIONS)),
     "scratch": ("oracle", "sampling", "loss_and_sampling", "loss"),
     "steadiness": ("stock_clipped", "sampling_clipped", "stock_momentum", "sampling_momentum"),
+    "momentum": tuple(f"{name}_momentum" for name in _MOMENTUM_COMPARED),
 }
 """The questions the study asks, and the methods that answer each: one group of tables and one figure a question."""
 

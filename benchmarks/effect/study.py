@@ -64,6 +64,7 @@ STUDY = (
 SCRATCH = (
     Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "loss_and_sampling", "loss", "oracle"), 10),
     Part(("distinct",), _COMPLETE, CHAPTERS["steadiness"], 10),
+    Part(LEARNABLE, _COMPLETE, ("stock_momentum", *CHAPTERS["momentum"]), 5),
 )
 SMALL_LESIONS = (Part(("small",), _COMPLETE, (STOCK, *CHAPTERS["small_lesions"]), 5),)
 FULL = (

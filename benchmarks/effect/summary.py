@@ -25,7 +25,7 @@ from nnunet_fair.metadata.fair_cases import read_fair_cases
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
 PER_COHORT = ("methods", "small_lesions")
-PER_SEED = {"scratch", "steadiness"}
+PER_SEED = {"scratch", "steadiness", "momentum"}
 NOTED = ("gradient_90", "gradient_max", "top_subgroup", "top_probability", "top_share")
 LEAST_SEEDS = 2
 """Methods with fewer are not compared: the difference of one pair of trainings says nothing about the method."""
