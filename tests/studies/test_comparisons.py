@@ -222,7 +222,7 @@ def test_every_method_is_a_public_trainer_with_valid_settings(method):
     trainer = getattr(public, method.trainer)
     fair = method.fair or trainer.fair_method
     config = FairConfig.from_plans({"nnunet_fair": dict(method.settings)}, defaults=fair.defaults)
-    assert config.strength == (0.0 if method.name in (STOCK, *CANDIDATES) else 16.0)
+    assert config.strength == (0.0 if method.name in (STOCK, *CANDIDATES, "finer") else 16.0)
     assert method.candidate in ("", *CANDIDATES)
     acts = {"loss": (True, False), "published": (True, False), "both": (True, True)}
     assert (fair.on_loss, fair.on_sampling) == acts.get(method.name.removesuffix("_permuted"), (False, True))

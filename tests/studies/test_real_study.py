@@ -69,6 +69,6 @@ def test_a_made_up_cohort_goes_the_whole_way_and_an_interrupted_study_continues(
     assert finer.returncode == 0, finer.stdout + finer.stderr
     assert "2 runs, 1 of them done before" in finer.stdout
     configurations = json.loads(plans.read_text())["configurations"]
-    assert configurations.pop("2d_finer")["spacing"] == [1.0, 2.0, 2.0]
-    assert configurations == before["configurations"] and configurations["2d"]["spacing"] == [1.0, 4.0, 4.0]
+    assert configurations.pop("2d_finer")["spacing"] == [2.0, 2.0]
+    assert configurations == before["configurations"] and configurations["2d"]["spacing"] == [4.0, 4.0]
     assert len(pd.read_csv(results / "folds-finer-seed0-fold0.csv")) == len(stock)
