@@ -77,7 +77,6 @@ _ORACLE = {"reference": "oracle", "argument": 4.0}
 _LONG = {"longer": 3, "baseline": "stock_long"}
 _ACCUMULATED = {"longer": 3, "accumulated": 4, "baseline": "stock_accumulated"}
 _MOMENTUM = {"momentum": 0.9, "learning_rate": 3.0}
-_MOMENTUM_COMPARED = ("sampling", "loss_and_sampling", "loss", "oracle")
 _CLIP = 0.7
 """About what nine of ten gradients of a stock training stay below (``runs.csv``: ``gradient_90``, 0.5 to 0.9)."""
 
@@ -89,6 +88,8 @@ _SMALL_LESIONS = {
     "blob_loss": "blob loss",
 }
 """The Dice of nnU-Net's 3D configurations is each image's own already."""
+_FOR_SMALL_LESIONS = ("sampling", *_SMALL_LESIONS, *(f"sampling_{name}" for name in _SMALL_LESIONS))
+_FROM_SCRATCH = ("oracle", "sampling", "loss_and_sampling", "loss")
 
 
 def _sampling(name: str, label: str, settings: Mapping[str, Any] | None = None, **others: Any) -> Method:
@@ -191,7 +192,7 @@ METHODS |= {
             **_MOMENTUM,
             baseline="stock_momentum",
         )
-        for name in _MOMENTUM_COMPARED
+        for name in dict.fromkeys((*_FROM_SCRATCH, *_FOR_SMALL_LESIONS))
     )
 }
 
@@ -208,10 +209,11 @@ CHAPTERS = {
     ),
     "long": ("oracle_long", "sampling_long", "oracle_loss_long"),
     "accumulated": ("oracle_loss_accumulated",),
-    "small_lesions": ("sampling", *_SMALL_LESIONS, *(f"sampling_{name}" for name in _SMALL_LESIONS)),
-    "scratch": ("oracle", "sampling", "loss_and_sampling", "loss"),
+    "small_lesions": _FOR_SMALL_LESIONS,
+    "small_lesions_momentum": tuple(f"{name}_momentum" for name in _FOR_SMALL_LESIONS),
+    "scratch": _FROM_SCRATCH,
     "steadiness": ("stock_clipped", "sampling_clipped", "stock_momentum", "sampling_momentum"),
-    "momentum": tuple(f"{name}_momentum" for name in _MOMENTUM_COMPARED),
+    "momentum": tuple(f"{name}_momentum" for name in _FROM_SCRATCH),
 }
 """The questions the study asks, and the methods that answer each: one group of tables and one figure a question."""
 

@@ -66,7 +66,10 @@ SCRATCH = (
     Part(("distinct",), _COMPLETE, CHAPTERS["steadiness"], 10),
     Part(LEARNABLE, _COMPLETE, ("stock_momentum", *CHAPTERS["momentum"]), 5),
 )
-SMALL_LESIONS = (Part(("small",), _COMPLETE, (STOCK, *CHAPTERS["small_lesions"]), 5),)
+SMALL_LESIONS = (
+    Part(("small",), _COMPLETE, (STOCK, *CHAPTERS["small_lesions"]), 5),
+    Part(("small",), _COMPLETE, ("stock_momentum", *CHAPTERS["small_lesions_momentum"]), 5),
+)
 FULL = (
     Part(LEARNABLE, _COMPLETE, (STOCK, "sampling", "oracle", "loss"), 5),
     Part(CONTROLS, _COMPLETE, (STOCK, "sampling"), 5),

@@ -24,7 +24,7 @@ from nnunet_fair.metadata.fair_cases import read_fair_cases
 
 RUNS, COMPARISONS, TABLES = "runs.csv", "comparisons.csv", "tables.md"
 PLANTED = "planted"
-PER_COHORT = ("methods", "small_lesions")
+PER_COHORT = {"methods", "small_lesions", "small_lesions_momentum"}
 PER_SEED = {"scratch", "steadiness", "momentum"}
 NOTED = ("gradient_90", "gradient_max", "top_subgroup", "top_probability", "top_share")
 LEAST_SEEDS = 2

@@ -124,9 +124,10 @@ def test_the_interval_over_the_seeds_is_students():
 def test_each_question_has_its_runs_in_the_study():
     n_seeds = {"long": 3, "scratch": 10, "steadiness": 10}
     for chapter, methods in CHAPTERS.items():
-        from_scratch = dict.fromkeys(("scratch", "steadiness", "momentum"), SCRATCH)
-        runs = all_runs((from_scratch | {"small_lesions": SMALL_LESIONS}).get(chapter, STUDY))
-        kind = "small" if chapter == "small_lesions" else "distinct"
+        of_small_lesions = chapter.startswith("small_lesions")
+        from_scratch = chapter in ("scratch", "steadiness", "momentum")
+        runs = all_runs(SMALL_LESIONS if of_small_lesions else SCRATCH if from_scratch else STUDY)
+        kind = "small" if of_small_lesions else "distinct"
         for method in methods:
             seeds = {run.seed for run in runs if run.method == method and run.kind == kind}
             assert seeds >= set(range(n_seeds.get(chapter, 5)))
@@ -136,7 +137,7 @@ def test_a_study_asks_the_questions_it_has_methods_for():
     for parts, asked in (
         (STUDY, {"methods", "settings", "loss", "long", "accumulated"}),
         (SCRATCH, {"scratch", "steadiness", "momentum"}),
-        (SMALL_LESIONS, {"small_lesions"}),
+        (SMALL_LESIONS, {"small_lesions", "small_lesions_momentum", "steadiness"}),
         (QUICK, set()),
     ):
         assert set(chapters_of(run.method for run in all_runs(parts))) == asked
