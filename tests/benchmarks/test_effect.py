@@ -293,14 +293,16 @@ def test_gradients_are_averaged_over_batches():
     assert parameter.grad.tolist() == [10.0, 10.0]
 
 
-@pytest.mark.parametrize("part", ["", "scratch"])
-def test_the_page_has_the_recorded_results(part):
+@pytest.mark.parametrize(
+    ("part", "name"), [("", "effect.md"), ("scratch", "effect.md"), ("small_lesions", "effect-real.md")]
+)
+def test_the_page_has_the_recorded_results(part, name):
     root = Path(__file__).parents[2]
     recorded = root / "benchmarks" / "effect" / "results" / part
     if not (recorded / "comparisons.csv").is_file():
         pytest.skip("not finished")
-    page = (root / "docs" / "effect.md").read_text(encoding="utf-8").splitlines()
-    comparisons, per_run = (pd.read_csv(recorded / f"{name}.csv") for name in ("comparisons", "runs"))
+    page = (root / "docs" / name).read_text(encoding="utf-8").splitlines()
+    comparisons, per_run = (pd.read_csv(recorded / f"{table}.csv") for table in ("comparisons", "runs"))
     rows = [line for line in tables(comparisons, per_run) if line]
     assert len(rows) > 5
     assert [row for row in rows if row.startswith("|") and row not in page] == []
