@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def prepare(cohort: Cohort, scale: Scale, work: Path, archive: Path | None, n_pr
     labels = {case_id: _label(dataset, case_id) for case_id in table.index}
     _write_groups(dataset, table, label_volumes(table.index, labels))
     _run("nnUNetv2_extract_fingerprint", "-d", str(cohort.number), "-np", str(n_processes))
-    write_plans(dataset, {CONFIGURATION: plan(dataset, scale.network)})
+    write_plans(dataset, {CONFIGURATION: scale.network})
     _preprocess(dataset, CONFIGURATION, n_processes)
     folds = stratified_folds(
         read_fair_cases(dataset.raw / FAIR_CASES).loc[table.index], N_FOLDS, FOLD_SEED, patients=table["patient"]
@@ -141,8 +142,7 @@ def prepare_finer(dataset: Dataset, network: Network | None, n_processes: int) -
     if noted.get("finer"):
         return
     point_to(dataset.folder)
-    configurations = json.loads((dataset.preprocessed / f"{PLANS}.json").read_text())["configurations"]
-    write_plans(dataset, {**configurations, FINER: plan(dataset, network.finer(), FINER)})
+    write_plans(dataset, {CONFIGURATION: network, FINER: network.finer()})
     _preprocess(dataset, FINER, n_processes)
     write_json({**noted, "finer": True}, ready)
 
@@ -201,33 +201,25 @@ def shift_split(fold: dict[str, list[str]], site: pd.Series, patient_of: pd.Seri
     return {"train": train, "val": sorted({*fold["val"], *held_out})}
 
 
-def plan(dataset: Dataset, network: Network | None, name: str = CONFIGURATION) -> dict[str, Any]:
-    """nnU-Net's own 2D configuration under a name, held to a network where one is given."""
-    planner = _planner(dataset)
-    with contextlib.redirect_stdout(io.StringIO()):
-        found = planner.plan_experiment()["configurations"]["2d"]
-        if network is not None:
-            found = _held_to(planner, network, found)
-    return {**found, "data_identifier": f"{PLANS}_{name}"}
+def write_plans(dataset: Dataset, networks: Mapping[str, Network | None]) -> None:
+    """Write the plans ``real``: nnU-Net's own with its 2D configuration once a name, each held to its network.
 
-
-def write_plans(dataset: Dataset, configurations: dict[str, Any]) -> None:
-    """Write the plans ``real``: nnU-Net's own with these configurations."""
-    from nnunetv2.utilities.json_export import recursive_fix_for_json_export
-
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints every configuration
-        plans = _planner(dataset).plan_experiment()
-    plans["configurations"] = configurations
-    recursive_fix_for_json_export(plans)  # numpy's types
-    write_json(json.loads(json.dumps(plans)), dataset.preprocessed / f"{PLANS}.json")
-
-
-def _planner(dataset: Dataset) -> Any:
+    Args:
+        dataset: the cohort, its fingerprint extracted.
+        networks: network of each configuration; None for nnU-Net's own.
+    """
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+    from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 
     planner = ExperimentPlanner(dataset.cohort.dataset, plans_name=PLANS)
     planner.save_plans = lambda plans: None  # written once, when they are the study's
-    return planner
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints every configuration
+        plans = planner.plan_experiment()
+        own = plans["configurations"]["2d"]
+        held = {name: own if network is None else _held_to(planner, network, own) for name, network in networks.items()}
+    plans["configurations"] = {name: {**found, "data_identifier": f"{PLANS}_{name}"} for name, found in held.items()}
+    recursive_fix_for_json_export(plans)  # numpy's types
+    write_json(json.loads(json.dumps(plans)), dataset.preprocessed / f"{PLANS}.json")
 
 
 def _held_to(planner: Any, network: Network, own: dict[str, Any]) -> dict[str, Any]:
