@@ -1,4 +1,4 @@
-"""Every method against stock nnU-Net, patient by patient and seed by seed, with the package's own evaluation."""
+"""Every method against its baseline, patient by patient and seed by seed, with the package's own evaluation."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Tables:
 def compare_all(
     cohort: Cohort, patients: pd.DataFrame, results: Path, folds: Sequence[int], n_resamples: int = N_RESAMPLES
 ) -> Tables:
-    """Compare every method with stock nnU-Net on the seeds both have finished.
+    """Compare every method with its baseline, mostly stock nnU-Net, on the seeds both have finished.
 
     Args:
         cohort: which.
@@ -67,13 +67,14 @@ def compare_all(
     groups = patients.set_axis(patients.index.map(numbers).map(str))
     methods, group_rows, audits = [], [], []
     for part, used in ((FOLDS, tuple(folds)), (SHIFT, (0,))):
-        for name in METHODS:
-            seeds = seeds_done(results, part, (STOCK, name), used)
+        for name, method in METHODS.items():
+            compared = (method.baseline, name)
+            seeds = seeds_done(results, part, compared, used)
             if name == STOCK or not seeds:
                 continue
             stock, own = (
                 [patient_scores(results, [Run(part, which, seed, fold).name for fold in used]) for seed in seeds]
-                for which in (STOCK, name)
+                for which in compared
             )
             variables = (SITE,) if part == SHIFT else cohort.attributes
             comparison = compare(stock, own, groups, variables, CONFIDENCE, n_resamples)

@@ -10,6 +10,8 @@ from nnunet_fair.training.method import ON_SAMPLING, FairMethod
 
 STOCK = "stock"
 PERMUTED = "_permuted"
+PATIENTS, SMALL, MOMENTUM = "patients", "small lesions", "momentum"
+NNUNET_MOMENTUM = 0.99
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Method:
         candidate: what is changed of nnU-Net's loss or patches for small lesions, see ``studies.small_lesions``.
         by_size: whether the lesion's size is the one attribute the training knows.
         finer: whether pixels are half as large, see ``Network.finer``.
+        momentum: of the optimiser, nnU-Net's unless it is studied.
+        learning_rate: times that of the cohort's trainings.
+        baseline: the method it is compared with.
     """
 
     name: str
@@ -41,11 +46,16 @@ class Method:
     candidate: str = ""
     by_size: bool = False
     finer: bool = False
+    momentum: float = NNUNET_MOMENTUM
+    learning_rate: float = 1.0
+    baseline: str = STOCK
 
     @property
-    def for_small_lesions(self) -> bool:
-        """Whether it is of the question of small lesions, which has a table of its own."""
-        return bool(self.candidate) or self.by_size or self.finer
+    def question(self) -> str:
+        """Which of the page's questions it answers, each with a table of its own."""
+        if self.momentum != NNUNET_MOMENTUM:
+            return MOMENTUM
+        return SMALL if self.candidate or self.by_size or self.finer else PATIENTS
 
     def with_permuted_attributes(self) -> Method:
         """The same method as a negative control."""
@@ -100,7 +110,17 @@ SMALL_LESIONS = (
     _FINER,
     replace(_BY_SIZE, name=f"{_BY_SIZE.name}_finer", label=f"{_BY_SIZE.label}, {_FINER.label}", finer=True),
 )
-METHODS = {method.name: method for method in (*MAIN, *SMALL_LESIONS)}
+
+
+def _steadier(method: Method, baseline: str) -> Method:
+    """The same with what makes short trainings steady in the effect study."""
+    name, label = f"{method.name}_momentum", f"{method.label}, momentum 0.9"
+    return replace(method, name=name, label=label, tested=False, momentum=0.9, learning_rate=3.0, baseline=baseline)
+
+
+STOCK_STEADIER = _steadier(MAIN[0], STOCK)
+STEADIER = (STOCK_STEADIER, _steadier(MAIN[1], STOCK_STEADIER.name))
+METHODS = {method.name: method for method in (*MAIN, *SMALL_LESIONS, *STEADIER)}
 METHODS |= {control.name: control for control in (m.with_permuted_attributes() for m in MAIN if m.tested)}
 
 DRO_STEP = 0.5

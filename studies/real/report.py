@@ -14,7 +14,7 @@ from studies.real.confirmation import confirmation_summary, confirmations
 from studies.real.dataset import Dataset
 from studies.real.evidence import evidence_summary
 from studies.real.figures import draw_groups
-from studies.real.methods import METHODS
+from studies.real.methods import METHODS, MOMENTUM, PATIENTS, SMALL
 from studies.real.runs import FOLDS, SHIFT
 
 TABLES = ("methods", "groups", "levelling")
@@ -62,15 +62,19 @@ def page_tables(cohort: Cohort, results: Path) -> list[str]:
         results: folder with what :func:`write_report` wrote.
     """
     every_method, groups, levelling = (pd.read_csv(results / f"{name}.csv") for name in TABLES)
-    small = every_method["method"].map(lambda name: METHODS[name].for_small_lesions)
-    methods = every_method[~small]
+    question = every_method["method"].map(lambda name: METHODS[name].question)
+    methods = every_method[question == PATIENTS]
     lines = []
     for part, title in ((FOLDS, "cross-validated"), (SHIFT, "external shift")):
         rows = methods[methods["part"] == part]
         if len(rows):
             lines += [f"### {cohort.title}: {title}", "", *_method_table(rows, cohort), ""]
-    if small.any():
-        lines += [f"### {cohort.title}: small lesions", "", *_small_lesion_table(every_method[small], groups), ""]
+    if (question == MOMENTUM).any():
+        lines += [f"### {cohort.title}: with a momentum of 0.9", ""]
+        lines += [*_momentum_table(every_method[question == MOMENTUM]), ""]
+    if (question == SMALL).any():
+        lines += [f"### {cohort.title}: small lesions", ""]
+        lines += [*_small_lesion_table(every_method[question == SMALL], groups), ""]
     lines += [f"### {cohort.title}: groups", "", *_group_table(groups[groups["part"] == FOLDS]), ""]
     lines += [f"### {cohort.title}: where each gap's change comes from", ""]
     lines += [*_levelling_table(levelling[levelling["part"] == FOLDS]), ""]
@@ -106,6 +110,18 @@ def _method_table(rows: pd.DataFrame, cohort: Cohort) -> list[str]:
     stock = rows.iloc[0]
     level = f"Stock nnU-Net: {worst} {100 * stock[f'{PRIMARY}_stock']:.1f}, mean {100 * stock['mean_dsc_stock']:.1f}"
     return [*lines, "", f"{level}, {stock['n_patients']} patients."]
+
+
+def _momentum_table(rows: pd.DataFrame) -> list[str]:
+    heads = ["method", "against", "seeds", "worst group", f"of {N_TESTED} methods", "mean", "best groups", "gaps"]
+    lines = _head([*heads, "mean by seed"])
+    for row in rows.to_dict("records"):
+        method = METHODS[row["method"]]
+        cells = [method.label, METHODS[method.baseline].label, str(row["n_seeds"]), _cell(row, PRIMARY)]
+        cells += [_range(row[f"{PRIMARY}_low_of_{N_TESTED}"], row[f"{PRIMARY}_high_of_{N_TESTED}"])]
+        cells += [_cell(row, name) for name in ("mean_dsc", "mean_best_group_dsc", "mean_deciding_gap_dsc")]
+        lines.append(_line([*cells, _range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]))
+    return lines
 
 
 def _small_lesion_table(rows: pd.DataFrame, groups: pd.DataFrame) -> list[str]:

@@ -36,11 +36,18 @@ class Watched(DivergenceWeighting, TrainerOfLength):
         self.num_epochs = self.scale.epochs or self.num_epochs
         self.num_iterations_per_epoch = self.scale.iterations or self.num_iterations_per_epoch
         self.num_val_iterations_per_epoch = self.scale.val_iterations or self.num_val_iterations_per_epoch
-        self.initial_lr = self.scale.learning_rate or self.initial_lr
+        self.initial_lr = (self.scale.learning_rate or self.initial_lr) * self.method.learning_rate
         self.disable_checkpointing = not self.scale.checkpoints
         super().initialize()
         if not self.scale.mirror_predictions:
             self.inference_allowed_mirroring_axes = None
+
+    def configure_optimizers(self):
+        """As nnU-Net's, with the momentum studied."""
+        optimizer, scheduler = super().configure_optimizers()
+        for group in optimizer.param_groups:
+            group["momentum"] = self.method.momentum
+        return optimizer, scheduler
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802 (nnU-Net's name)
         """As nnU-Net's, which sets the axes predictions are mirrored over anew."""

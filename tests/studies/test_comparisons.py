@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from nnunet_fair.training import trainer as public
 from nnunet_fair.training.config import FairConfig
@@ -18,11 +19,13 @@ from studies.real.comparisons import (
 )
 from studies.real.comparisons import chosen_method as choose
 from studies.real.evidence import DEFAULTS, ENDING, SETTINGS, evidence_summary, evidence_table, permuted_tables
-from studies.real.methods import MAIN, METHODS, STOCK
+from studies.real.methods import MAIN, METHODS, STOCK, STOCK_STEADIER
 from studies.real.report import page_tables, write_report
 from studies.real.results import patient_numbers, write_result
 from studies.real.runs import Run
+from studies.real.scale import NIGHT
 from studies.real.study import study_runs
+from studies.real.trainers import study_trainer
 from studies.small_lesions.trainers import CANDIDATES
 
 ROOT = Path(__file__).parents[2]
@@ -204,6 +207,35 @@ def test_small_lesions_have_a_table_of_their_own(tmp_path):
     )
 
 
+def test_a_method_is_compared_with_its_own_baseline(tmp_path):
+    class Prepared:
+        cohort = COHORTS["busbra"]
+
+        def patients(self):
+            return GROUPS
+
+    for seed in (0, 1):
+        for method, gain in {STOCK: 0.0, "stock_momentum": 0.02, "sampling_momentum": 0.05, "sampling": 0.01}.items():
+            write_scores(tmp_path, method, seed, gain)
+    lines = write_report(Prepared(), tmp_path, (0, 1), 200)
+    (steadier,) = [line for line in lines if line.startswith("| stock nnU-Net, momentum 0.9 |")]
+    assert steadier.startswith("| stock nnU-Net, momentum 0.9 | stock nnU-Net | 2 | +2.0 (+2.0 to +2.0) |")
+    (sampling,) = [line for line in lines if line.startswith("| FairDiv sampling, momentum 0.9 |")]
+    assert "| stock nnU-Net, momentum 0.9 | 2 | +3.0 (+3.0 to +3.0) | +3.0 to +3.0 | +1.5 (" in sampling
+    assert METHODS["sampling_momentum"].trainer == METHODS["sampling"].trainer
+    assert METHODS["stock_momentum"].settings == METHODS[STOCK].settings
+
+
+@pytest.mark.parametrize(("method", "momentum"), [(STOCK, 0.99), ("sampling_momentum", 0.9)])
+def test_the_momentum_reaches_the_optimiser(method, momentum):
+    made = study_trainer(METHODS[method], NIGHT["lgg"])
+    trainer = made.__new__(made)
+    trainer.network = torch.nn.Linear(1, 1)
+    trainer.initial_lr, trainer.weight_decay, trainer.num_epochs = 0.01, 3e-5, 30
+    optimizer, _ = trainer.configure_optimizers()
+    assert [group["momentum"] for group in optimizer.param_groups] == [momentum]
+
+
 def test_the_page_has_the_recorded_results():
     page = (ROOT / "docs" / "effect-real.md").read_text(encoding="utf-8")
     recorded = [
@@ -222,7 +254,7 @@ def test_every_method_is_a_public_trainer_with_valid_settings(method):
     trainer = getattr(public, method.trainer)
     fair = method.fair or trainer.fair_method
     config = FairConfig.from_plans({"nnunet_fair": dict(method.settings)}, defaults=fair.defaults)
-    assert config.strength == (0.0 if method.name in (STOCK, *CANDIDATES, "finer") else 16.0)
+    assert config.strength == (0.0 if method.name in (STOCK, STOCK_STEADIER.name, *CANDIDATES, "finer") else 16.0)
     assert method.candidate in ("", *CANDIDATES)
     acts = {"loss": (True, False), "published": (True, False), "both": (True, True)}
     assert (fair.on_loss, fair.on_sampling) == acts.get(method.name.removesuffix("_permuted"), (False, True))
