@@ -1,6 +1,6 @@
 """The two cohorts: which attributes, which groups may count, what is held out for the shift.
 
-All of this was decided before the first training; ``docs/effect-real.md`` says why.
+All of this but ``worst`` was decided before the first training; ``docs/effect-real.md`` says why.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Cohort:
         merged: values of an attribute that count as one, ``{attribute: {value: group}}``.
         shift: the attribute whose ``held_out`` values no training of the external shift sees.
         held_out: these values.
+        worst: attribute and group that stock nnU-Net's cross-validation served worst, which only the oracle knows.
         decides: whether this cohort chooses the method that the other one confirms.
     """
 
@@ -51,6 +52,7 @@ class Cohort:
     merged: dict[str, dict[str, str]]
     shift: str
     held_out: tuple[str, ...]
+    worst: tuple[str, str]
     decides: bool
 
     @property
@@ -90,6 +92,7 @@ LGG = Cohort(
     merged={"sequences": {"FLAIR only": "incomplete", "no post-contrast": "incomplete"}},
     shift="centre",
     held_out=("Case Western St Joseph", "UNC"),
+    worst=("age", "40-55"),
     decides=True,
 )
 BUSBRA = Cohort(
@@ -103,6 +106,7 @@ BUSBRA = Cohort(
     merged={"view": {"dual left": "dual", "dual right": "dual"}},
     shift="scanner",
     held_out=("Toshiba Aplio 300", "U-Systems"),
+    worst=("scanner", "Toshiba Aplio 300"),
     decides=False,
 )
 COHORTS = {cohort.key: cohort for cohort in (LGG, BUSBRA)}

@@ -24,7 +24,7 @@ class Method:
         trainer: class in ``nnunet_fair.training.trainer``.
         settings: the plans' section ``nnunet_fair``.
         fair: how its weights act, where that is not the trainer's own.
-        reference: ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
+        reference: ``oracle``, ``inverse`` or ``dro`` where a reference rule weighs the cases; "" for the trainer's own.
         tested: whether it is one of the methods the study tests; the others are shown beside them.
         permuted: whether the patients' attributes are dealt out at random before training: nothing is to be found.
         candidate: what is changed of nnU-Net's loss or patches for small lesions, see ``studies.small_lesions``.
@@ -91,6 +91,14 @@ MAIN = (
     ),
     Method("dro", "group DRO, sampling", _SAMPLING, fair=_NOT_SMOOTHED, reference="dro"),
 )
+_ORACLE = Method(
+    "oracle",
+    "oracle, worst group ×4 by sampling",
+    _SAMPLING,
+    {"warmup_epochs": 1},
+    fair=_NOT_SMOOTHED,
+    reference="oracle",
+)
 _CANDIDATES = {
     "sample_dice": "Dice of each image",
     "smooth_dice": "Dice of each image, smoothed by 1",
@@ -120,8 +128,8 @@ def _steadier(method: Method, baseline: str) -> Method:
 
 STOCK_STEADIER = _steadier(MAIN[0], STOCK)
 STEADIER = (STOCK_STEADIER, _steadier(MAIN[1], STOCK_STEADIER.name))
-METHODS = {method.name: method for method in (*MAIN, *SMALL_LESIONS, *STEADIER)}
+METHODS = {method.name: method for method in (*MAIN, _ORACLE, *SMALL_LESIONS, *STEADIER)}
 METHODS |= {control.name: control for control in (m.with_permuted_attributes() for m in MAIN if m.tested)}
 
-DRO_STEP = 0.5
-"""Step size of group DRO, that of the effect study."""
+ORACLE_FACTOR, DRO_STEP = 4.0, 0.5
+"""Weight of a case of the oracle's group, and step size of group DRO: those of the effect study."""

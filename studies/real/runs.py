@@ -132,7 +132,8 @@ def _train(run: Run, dataset: Dataset, scale: Scale, folder: Path) -> Watched:
     plans["continue_training"] = False
     method = METHODS[run.method]
     configuration = FINER if method.finer else CONFIGURATION
-    trainer = study_trainer(method, scale)(plans, configuration, run.fold, dataset_json, torch.device(scale.device))
+    made = study_trainer(method, scale, dataset.cohort)
+    trainer = made(plans, configuration, run.fold, dataset_json, torch.device(scale.device))
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(run.seed)
     trainer.initialize()

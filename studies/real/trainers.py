@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.effect.references import GroupDRO, InverseFrequency
+from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from nnunet_fair.training import trainer as public
 from nnunet_fair.training.divergence_weighting import DivergenceWeighting
 from nnunet_fair.training.length import TrainerOfLength
-from studies.real.methods import DRO_STEP, Method
+from studies.real.cohorts import Cohort
+from studies.real.methods import DRO_STEP, ORACLE_FACTOR, Method
 from studies.real.scale import Scale
 from studies.small_lesions.trainers import with_candidate
 
@@ -21,12 +22,14 @@ class Watched(DivergenceWeighting, TrainerOfLength):
     Attributes:
         method: what is trained.
         scale: how long.
+        cohort: of which patients; only the oracle asks.
         seen_scores: running score of every scored case, by epoch.
         seen_weights: weight of every training case, by epoch.
     """
 
     method: Method
     scale: Scale
+    cohort: Cohort
     seen_scores: list[pd.Series]
     seen_weights: list[dict[str, float]]
 
@@ -63,7 +66,7 @@ class Watched(DivergenceWeighting, TrainerOfLength):
         if not self.scale.checkpoints:  # pictures nobody looks at take longer than an epoch
             session.records.plot = lambda: None  # type: ignore[method-assign]
             self.logger.plot_progress_png = lambda folder: None
-        reference = _reference(self.method, session.finder.train_cases)
+        reference = reference_rule(self.method, self.cohort, session.finder.train_cases)
         if reference is not None:
             session.finder = reference
         return datasets
@@ -75,15 +78,25 @@ class Watched(DivergenceWeighting, TrainerOfLength):
         self.seen_weights.append(self._session().weights.by_case())
 
 
-def study_trainer(method: Method, scale: Scale) -> type[Watched]:
+def study_trainer(method: Method, scale: Scale, cohort: Cohort) -> type[Watched]:
     """The public trainer of a method, watched, over what the method changes of nnU-Net; it keeps its name."""
     base: type = getattr(public, method.trainer)
     chosen = {} if method.fair is None else {"fair_method": method.fair}
-    watched = type(base.__name__, (Watched, base), {"method": method, "scale": scale, **chosen})
+    watched = type(base.__name__, (Watched, base), {"method": method, "scale": scale, "cohort": cohort, **chosen})
     return with_candidate(watched, method.candidate)
 
 
-def _reference(method: Method, train_cases: pd.DataFrame) -> Any:
+def reference_rule(method: Method, cohort: Cohort, train_cases: pd.DataFrame) -> Any:
+    """What stands in the finder's place; None for the trainer's own.
+
+    Args:
+        method: what is trained.
+        cohort: of which patients.
+        train_cases: attribute table of the training cases, of shape (n_train, n_attributes).
+    """
+    if method.reference == "oracle":
+        attribute, group = cohort.worst
+        return Oracle(list(train_cases.index), set(train_cases.index[train_cases[attribute] == group]), ORACLE_FACTOR)
     if method.reference == "inverse":
         return InverseFrequency(train_cases)
     return GroupDRO(train_cases, DRO_STEP) if method.reference == "dro" else None

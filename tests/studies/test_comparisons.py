@@ -25,7 +25,7 @@ from studies.real.results import patient_numbers, write_result
 from studies.real.runs import Run
 from studies.real.scale import NIGHT
 from studies.real.study import study_runs
-from studies.real.trainers import study_trainer
+from studies.real.trainers import reference_rule, study_trainer
 from studies.small_lesions.trainers import CANDIDATES
 
 ROOT = Path(__file__).parents[2]
@@ -228,12 +228,19 @@ def test_a_method_is_compared_with_its_own_baseline(tmp_path):
 
 @pytest.mark.parametrize(("method", "momentum"), [(STOCK, 0.99), ("sampling_momentum", 0.9)])
 def test_the_momentum_reaches_the_optimiser(method, momentum):
-    made = study_trainer(METHODS[method], NIGHT["lgg"])
+    made = study_trainer(METHODS[method], NIGHT["lgg"], COHORTS["lgg"])
     trainer = made.__new__(made)
     trainer.network = torch.nn.Linear(1, 1)
     trainer.initial_lr, trainer.weight_decay, trainer.num_epochs = 0.01, 3e-5, 30
     optimizer, _ = trainer.configure_optimizers()
     assert [group["momentum"] for group in optimizer.param_groups] == [momentum]
+
+
+def test_the_oracle_draws_its_cohorts_worst_group_four_times_as_often():
+    trainer = study_trainer(METHODS["oracle"], NIGHT["lgg"], COHORTS["lgg"])
+    cases = pd.DataFrame({"age": ["0-40", "40-55", None, "0-40"]}, index=list("abcd"), dtype=object)
+    weights = reference_rule(trainer.method, trainer.cohort, cases).refresh(pd.Series(dtype=float)).weights
+    assert weights.tolist() == pytest.approx([4 / 7, 16 / 7, 4 / 7, 4 / 7])
 
 
 def test_the_page_has_the_recorded_results():
