@@ -6,21 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from nnunet_fair.commands.model_arguments import MODEL_OPTIONS, add_model_arguments
 from nnunet_fair.prediction.options import CHECKPOINT, DEVICES, PredictorOptions
 
 HELP = "the network's bottleneck features of cases, to find groups that no table names (hidden-groups)"
-OPTIONS = {
-    **{"dataset": "-d", "trainer": "-tr", "plans": "-p", "configuration": "-c", "folds": "-f"},
-    **{"output": "-o", "root": "-i"},
-}
+OPTIONS = MODEL_OPTIONS | {"output": "-o", "root": "-i"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; names as in nnUNetv2_predict."""
-    parser.add_argument("-d", required=True, metavar="ID", help="dataset number or name the model was trained on")
-    parser.add_argument("-tr", metavar="TRAINER", help="trainer (default: the one of this plugin that was trained)")
-    parser.add_argument("-p", metavar="PLANS", help="plans (default: those trained; of several nnUNetPlans)")
-    parser.add_argument("-c", metavar="CONFIGURATION", help="(default: the one trained; of several 3d_fullres)")
+    add_model_arguments(parser, dataset="dataset number or name the model was trained on")
     parser.add_argument("-f", nargs="+", metavar="FOLD", help="folds (default: all there are)")
     parser.add_argument(
         "-i",
