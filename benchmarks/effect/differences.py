@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 from scipy import stats
 
@@ -13,6 +15,25 @@ def seed_differences(per_run: pd.DataFrame, kind: str, missing: str, method: str
     chosen = per_run[per_run["kind"] == kind].set_index("seed")
     own = chosen[(chosen["method"] == method) & (chosen["missing"] == missing)][what]
     return (own - chosen[chosen["method"] == METHODS[method].baseline][what]).dropna()
+
+
+def shared_differences(per_run: pd.DataFrame, methods: Iterable[str], what: str = "group_dsc") -> pd.DataFrame:
+    """Methods minus their baselines on the pairs of cohort and seed that all of them have.
+
+    Args:
+        per_run: one row a run, with ``kind``, ``missing``, ``method`` and ``seed``.
+        methods: keys of ``METHODS``, trained with complete metadata.
+        what: column that is compared.
+
+    Returns:
+        Table of shape (n_pairs, n_methods) with the index ``(kind, seed)``.
+    """
+    kinds = per_run["kind"].unique()
+    found = {
+        method: pd.concat({kind: seed_differences(per_run, kind, "none", method, what) for kind in kinds})
+        for method in methods
+    }
+    return pd.DataFrame(found).dropna()
 
 
 def t_interval(values: pd.Series) -> tuple[float, float]:

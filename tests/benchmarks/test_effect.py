@@ -17,8 +17,8 @@ from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, Method, chapters
 from benchmarks.effect.references import GroupDRO, InverseFrequency, Oracle
 from benchmarks.effect.runs import Run, learning_curve, read_notes, top_subgroup, training_cases, weight_ratio
 from benchmarks.effect.scale import FROM_SCRATCH, LARGE, SMALL
-from benchmarks.effect.study import FULL, QUICK, SCRATCH, SMALL_LESIONS, STUDY, Part, all_runs, finished
-from benchmarks.effect.summary import tables
+from benchmarks.effect.study import FULL, LEARNABLE, QUICK, SCRATCH, SMALL_LESIONS, STUDY, Part, all_runs, finished
+from benchmarks.effect.tables import tables
 from benchmarks.effect.trainer import accumulate_gradients
 from benchmarks.effect.variants import DiceTermOnly, EffectSession, exponential_weights, shrunk_lowest
 from nnunet_fair.errors import UserError
@@ -163,6 +163,31 @@ def test_the_seeds_speak_for_themselves():
         "| FairDiv loss and sampling | 2 of 2 | +6.0 ± 4.0 | 5.7 | +6.0 (+1.0 to +11.0) | +0.0 (−1.0 to +1.0) | 1.50 |"
     )
     assert lines[6] == ("stock nnU-Net: planted group 44.0 (SD over seeds 5.7), mean of all 70.0 (SD 0.0), 2 seeds.")
+
+
+def test_methods_are_held_against_the_sampling_on_the_pairs_all_have():
+    # over two cohorts of one seed each: sampling +10 and +6, loss +4 and +8; a seed that one lacks does not count
+    gains = {"sampling": (0.10, 0.06), "loss": (0.04, 0.08), "loss_and_sampling": (0.0, 0.0), "oracle": (0.1, 0.1)}
+    per_run = pd.DataFrame(
+        {"kind": kind, "missing": "none", "method": method, "seed": 0, "group_dsc": 0.5 + gain, "mean_dsc": 0.7}
+        for method, both in {STOCK: (0.0, 0.0), **gains}.items()
+        for kind, gain in zip(LEARNABLE, both, strict=True)
+    )
+    alone = per_run[(per_run["kind"] == LEARNABLE[0]) & per_run["method"].isin([STOCK, "loss"])].assign(seed=1)
+    row = {
+        "missing": "none",
+        "method": "loss_and_sampling",
+        "n_seeds": 1,
+        "seeds_better": 1,
+        "weight_ratio": 1.0,
+        "seed_sd": 0.0,
+    }
+    row |= {f"{name}_dsc{end}": 0.0 for name in ("group", "mean") for end in ("", "_low", "_high")}
+    comparisons = pd.DataFrame([{"kind": kind, **row} for kind in LEARNABLE])
+    lines = tables(comparisons, pd.concat([per_run, alone], ignore_index=True))
+    found = {line.split(" | ")[0]: line for line in lines[lines.index("### scratch: both cohorts") :]}
+    assert found["| FairDiv loss"] == "| FairDiv loss | 2 of 2 | +6.0 ± 2.0 | +0.0 ± 0.0 | −2.0 ± 4.0 |"
+    assert found["| FairDiv sampling"] == "| FairDiv sampling | 2 of 2 | +8.0 ± 2.0 | +0.0 ± 0.0 |  |"
 
 
 def test_the_exponential_rule_by_hand():
