@@ -14,12 +14,14 @@ from studies.real.confirmation import confirmation_summary, confirmations
 from studies.real.dataset import Dataset
 from studies.real.evidence import evidence_summary
 from studies.real.figures import draw_groups
+from studies.real.learned import learned_summary, record_learned
 from studies.real.methods import METHODS, MOMENTUM, PATIENTS, SMALL
 from studies.real.runs import FOLDS, SHIFT
 
 TABLES = ("methods", "groups", "levelling")
 EVIDENCE = "evidence.csv"
 CONFIRMATION = "confirmation.csv"
+LEARNED = "learned.csv"
 PAGE = "tables.md"
 CHANGES = (0.01, 0.02, 0.03)
 """Of a mean DSC, for the table of patients needed."""
@@ -48,6 +50,9 @@ def write_report(dataset: Dataset, results: Path, folds: Sequence[int], n_resamp
     # a run's own rows would tell the attributes of single patients
     found = confirmation_summary(confirmations(dataset.patients(), dataset.cohort.attributes, results))
     write_csv(found.round(4), results / CONFIRMATION)
+    learned = learned_summary(record_learned(dataset, results), dataset.patients(), dataset.cohort, results)
+    if len(learned):
+        write_csv(learned.round(4), results / LEARNED)
     draw_groups(tables.groups, results / "groups.png")
     lines = page_tables(dataset.cohort, results)
     write_text("\n".join(lines) + "\n", results / PAGE)
@@ -80,6 +85,10 @@ def page_tables(cohort: Cohort, results: Path) -> list[str]:
     lines += [*_levelling_table(levelling[levelling["part"] == FOLDS]), ""]
     lines += [f"### {cohort.title}: how many patients a change takes", ""]
     lines += [*_patients_table(methods[methods["part"] == FOLDS]), ""]
+    if (results / LEARNED).is_file():
+        worst = "=".join(cohort.worst)
+        lines += [f"### {cohort.title}: does it reach new patients? ({worst})", ""]
+        lines += [*_learned_table(pd.read_csv(results / LEARNED)), ""]
     if (results / EVIDENCE).is_file():
         evidence = pd.read_csv(results / EVIDENCE)
         lines += [f"### {cohort.title}: evidence against chance", "", *_evidence_table(evidence), ""]
@@ -177,6 +186,17 @@ def _patients_table(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _learned_table(rows: pd.DataFrame) -> list[str]:
+    heads = ["method", "runs", "group, trained on: stock", "change", "group, unseen: stock", "change"]
+    lines = _head([*heads, "others, trained on: change", "others, unseen: change"])
+    for row in rows.to_dict("records"):
+        cells = [METHODS[row["method"]].label, str(row["n_runs"])]
+        for part in ("group_trained", "group_unseen"):
+            cells += [f"{100 * row[f'{part}_stock']:.1f}", _with_error(row, part)]
+        lines.append(_line([*cells, _with_error(row, "others_trained"), _with_error(row, "others_unseen")]))
+    return lines
+
+
 def _evidence_table(rows: pd.DataFrame) -> list[str]:
     lines = _head(
         ["settings", "measure", "runs", "real table", "permuted tables", "their 95 % quantile", "as large by chance"]
@@ -211,6 +231,11 @@ def _cell(row: dict, name: str) -> str:
     if pd.isna(row[name]):
         return ""
     return f"{100 * row[name]:+.1f} ({_range(row[f'{name}_low'], row[f'{name}_high'])})".replace("-", "−")
+
+
+def _with_error(row: dict, name: str) -> str:
+    """``+3.1 ± 1.0`` in hundredths."""
+    return f"{100 * row[name]:+.1f} ± {100 * row[f'{name}_error']:.1f}".replace("-", "−")
 
 
 def _range(low: float, high: float) -> str:

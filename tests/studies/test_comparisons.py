@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,11 @@ def write_scores(results: Path, method: str, seed: int, gain: float) -> None:
     for fold in (0, 1):
         run = Run("folds", method, seed, fold)
         write_result(results, run.name, frame.iloc[fold::2], {"settings": {}, "source": "prepared"})
+
+
+def prepared(folder: Path, patients: pd.DataFrame = GROUPS) -> SimpleNamespace:
+    """Stands where the prepared cohort does; each patient is a case."""
+    return SimpleNamespace(cohort=COHORTS["busbra"], folder=folder, cases=lambda: patients, patients=lambda: patients)
 
 
 def test_the_worst_group_is_compared_patient_by_patient(tmp_path):
@@ -170,19 +176,13 @@ def test_evidence_points_at_a_group_that_is_there_and_not_at_chance(tmp_path):
 
 
 def test_the_report_is_made_of_its_csv_files(tmp_path):
-    class Prepared:
-        cohort = COHORTS["busbra"]
-
-        def patients(self):
-            return GROUPS
-
-    assert write_report(Prepared(), tmp_path, (0, 1), 200) == [
+    assert write_report(prepared(tmp_path), tmp_path, (0, 1), 200) == [
         "no seed is finished for stock nnU-Net and another method yet"
     ]
     for seed in (0, 1):
         write_scores(tmp_path, STOCK, seed, 0.0)
         write_scores(tmp_path, "sampling", seed, 0.03)
-    lines = write_report(Prepared(), tmp_path, (0, 1), 200)
+    lines = write_report(prepared(tmp_path), tmp_path, (0, 1), 200)
     assert lines == page_tables(COHORTS["busbra"], tmp_path)
     assert any(line.startswith("| FairDiv sampling | 2 | +3.0 (+3.0 to +3.0) |") for line in lines)
     assert (tmp_path / "groups.png").read_bytes()[:4] == b"\x89PNG"
@@ -190,17 +190,12 @@ def test_the_report_is_made_of_its_csv_files(tmp_path):
 
 
 def test_small_lesions_have_a_table_of_their_own(tmp_path):
-    class Prepared:
-        cohort = COHORTS["busbra"]
-
-        def patients(self):
-            return GROUPS.assign(lesion_size=["small", "large"] * 20 + ["middle"] * 40)
-
+    sizes = GROUPS.assign(lesion_size=["small", "large"] * 20 + ["middle"] * 40)
     for seed in (0, 1):
         write_scores(tmp_path, STOCK, seed, 0.0)
         for method in ("blob_loss", "sampling"):
             write_scores(tmp_path, method, seed, 0.03)
-    lines = write_report(Prepared(), tmp_path, (0, 1), 200)
+    lines = write_report(prepared(tmp_path, sizes), tmp_path, (0, 1), 200)
     (found,) = [line for line in lines if line.startswith("| blob loss |")]  # in no other table
     assert found.startswith(
         "| blob loss | 2 | +3.0 (+3.0 to +3.0) | +0.0 (+0.0 to +0.0) | +3.0 (+3.0 to +3.0) | +1.5 ("
@@ -208,16 +203,10 @@ def test_small_lesions_have_a_table_of_their_own(tmp_path):
 
 
 def test_a_method_is_compared_with_its_own_baseline(tmp_path):
-    class Prepared:
-        cohort = COHORTS["busbra"]
-
-        def patients(self):
-            return GROUPS
-
     for seed in (0, 1):
         for method, gain in {STOCK: 0.0, "stock_momentum": 0.02, "sampling_momentum": 0.05, "sampling": 0.01}.items():
             write_scores(tmp_path, method, seed, gain)
-    lines = write_report(Prepared(), tmp_path, (0, 1), 200)
+    lines = write_report(prepared(tmp_path), tmp_path, (0, 1), 200)
     (steadier,) = [line for line in lines if line.startswith("| stock nnU-Net, momentum 0.9 |")]
     assert steadier.startswith("| stock nnU-Net, momentum 0.9 | stock nnU-Net | 2 | +2.0 (+2.0 to +2.0) |")
     (sampling,) = [line for line in lines if line.startswith("| FairDiv sampling, momentum 0.9 |")]
