@@ -12,6 +12,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DEMO ?= demo
+# Processes that share the tests, file by file; tests/conftest.py gives each one thread.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-fast lint types docs mutants clean
 .DEFAULT_GOAL := test
@@ -43,10 +46,10 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: lint
-	$(BIN)/python -m pytest --durations=15
+	$(PYTEST) --durations=15
 
 test-fast: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # Begins where it was stopped; only what changed is tried again. What may survive: CONTRIBUTING.md.
 mutants: $(READY)

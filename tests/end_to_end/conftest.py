@@ -45,7 +45,7 @@ class Workplace:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=1200,
         )
         assert result.returncode == status, f"{command} ended with {result.returncode}:\n{result.stdout[-4000:]}"
         return result.stdout
@@ -60,7 +60,7 @@ def workplace(tmp_path_factory) -> Workplace:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert result.returncode == 0, result.stdout[-6000:]
     return Workplace(folder, result.stdout)

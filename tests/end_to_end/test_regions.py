@@ -54,7 +54,7 @@ def trained(tiny_dataset, tmp_path):
     environment = {**os.environ, "nnUNet_extTrainer": ext_trainer_value(str(tmp_path / "own_trainers"))}
     environment |= {"OMP_NUM_THREADS": "1", "nnUNet_compile": "f", "nnUNet_def_n_proc": "1", "nnUNet_n_proc_DA": "0"}
     command = [Path(sys.executable).parent / "nnUNetv2_train", "901", "3d_fullres", "0", "-tr", TRAINER]
-    result = subprocess.run([*command, "-device", "cpu"], env=environment, capture_output=True, text=True, timeout=900)
+    result = subprocess.run([*command, "-device", "cpu"], env=environment, capture_output=True, text=True, timeout=1800)
     assert result.returncode == 0, f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
     return dataset, dataset.results / dataset.name / f"{TRAINER}__nnUNetPlans__3d_fullres"
 

@@ -65,7 +65,7 @@ def workplace(tiny_dataset, tmp_path):
             env={**environment, "TINY_EPOCHS": str(epochs)},
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1800,
         )
 
     return dataset, command
