@@ -21,11 +21,12 @@ from studies.real.comparisons import (
 from studies.real.comparisons import chosen_method as choose
 from studies.real.evidence import DEFAULTS, ENDING, SETTINGS, evidence_summary, evidence_table, permuted_tables
 from studies.real.methods import MAIN, METHODS, STOCK, STOCK_STEADIER
-from studies.real.report import page_tables, write_report
+from studies.real.report import write_report
 from studies.real.results import patient_numbers, write_result
 from studies.real.runs import Run
 from studies.real.scale import NIGHT
 from studies.real.study import study_runs
+from studies.real.tables import page_tables
 from studies.real.trainers import reference_rule, study_trainer
 from studies.small_lesions.trainers import CANDIDATES
 
