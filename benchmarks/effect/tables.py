@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmarks.effect.differences import shared_differences
+from benchmarks.effect.markdown import escaped, head, line, points_with_error, points_with_interval, signed
 from benchmarks.effect.methods import CHAPTERS, METHODS, STOCK, chapters_of
 from benchmarks.effect.study import LEARNABLE
 
@@ -45,14 +46,12 @@ def _seed_tables(chapter: str, rows: pd.DataFrame, per_run: pd.DataFrame) -> lis
     lines = []
     for kind, block in rows.groupby("kind", sort=False):
         heads = ["method", "seeds better", "planted group ± standard error", "SD over seeds", "over seeds and patients"]
-        lines += [f"### {chapter}: {kind}", "", "| " + " | ".join([*heads, "mean DSC", "weight ratio"]) + " |"]
-        lines.append("|---" * (len(heads) + 2) + "|")
+        lines += [f"### {chapter}: {kind}", "", *head([*heads, "mean DSC", "weight ratio"])]
         for row in block.sort_values("group_dsc", ascending=False).itertuples():
-            change, error = 100 * row.group_dsc, 100 * row.seed_sd / row.n_seeds**0.5
             cells = [_label(row.method), f"{row.seeds_better} of {row.n_seeds}"]
-            cells += [_with_minus(f"{change:+.1f} ± {error:.1f}"), f"{100 * row.seed_sd:.1f}"]
-            cells += [_cell(row, "group_dsc"), _cell(row, "mean_dsc"), f"{row.weight_ratio:.2f}"]
-            lines.append("| " + " | ".join(cells) + " |")
+            cells += [points_with_error(row.group_dsc, row.seed_sd / row.n_seeds**0.5), f"{100 * row.seed_sd:.1f}"]
+            cells += [_change(row, "group_dsc"), _change(row, "mean_dsc"), f"{row.weight_ratio:.2f}"]
+            lines.append(line(cells))
         lines.append("")
         for name in dict.fromkeys(METHODS[method].baseline for method in [STOCK, *block["method"]]):
             runs = per_run[(per_run["kind"] == kind) & (per_run["method"] == name)]
@@ -68,17 +67,15 @@ def _seed_tables(chapter: str, rows: pd.DataFrame, per_run: pd.DataFrame) -> lis
 def _both_cohorts(chapter: str, per_run: pd.DataFrame) -> list[str]:
     """The methods over the cohorts, on the pairs of cohort and seed that all of them have."""
     held = DECIDED[chapter]
-    group, mean = (100 * shared_differences(per_run, CHAPTERS[chapter], what) for what in ("group_dsc", "mean_dsc"))
+    group, mean = (shared_differences(per_run, CHAPTERS[chapter], what) for what in ("group_dsc", "mean_dsc"))
     if group.empty:
         return []
     heads = ["method", "pairs better", "planted group", "mean DSC", f"planted group against {_label(held)}"]
-    lines = [f"### {chapter}: both cohorts", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines = [f"### {chapter}: both cohorts", "", *head(heads)]
     for method in group.mean().sort_values(ascending=False).index:
         cells = [_label(method), f"{(group[method] > 0).sum()} of {len(group)}"]
-        cells += [_with_error(group[method]), _with_error(mean[method])]
-        lines.append(
-            "| " + " | ".join([*cells, "" if method == held else _with_error(group[method] - group[held])]) + " |"
-        )
+        cells += [_mean_with_error(group[method]), _mean_with_error(mean[method])]
+        lines.append(line([*cells, "" if method == held else _mean_with_error(group[method] - group[held])]))
     return [*lines, ""]
 
 
@@ -87,21 +84,19 @@ def _cohort_tables(rows: pd.DataFrame) -> list[str]:
     # a share of a gain only where the oracle has one
     oracle = rows[(rows["method"] == "oracle") & (rows["group_dsc_low"] > 0)].set_index("kind")["group_dsc"]
     for (kind, missing), block in rows.groupby(["kind", "missing"], sort=False):
-        lines += [
-            f"### {kind}, metadata missing: {missing}",
-            "",
-            "| method | seeds | planted group | of the oracle's gain | seeds better | others | mean DSC | "
-            "worst group | fairness | ranking | weight ratio |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-        ]
+        heads = ["method", "seeds", "planted group", "of the oracle's gain", "seeds better", "others", "mean DSC"]
+        heads += ["worst group", "fairness", "ranking", "weight ratio"]
+        lines += [f"### {kind}, metadata missing: {missing}", "", *head(heads)]
         for row in block.sort_values("group_dsc", ascending=False).itertuples():
             share = ""
             if row.method != "oracle" and kind in oracle:
-                share = _with_minus(f"{100 * row.group_dsc / oracle[kind]:.0f} %")
-            cells = [_label(row.method), str(row.n_seeds), _cell(row, "group_dsc"), share]
+                share = f"{signed(100 * row.group_dsc / oracle[kind], '.0f')} %"
+            cells = [_label(row.method), str(row.n_seeds), _change(row, "group_dsc"), share]
             cells += [f"{row.seeds_better} of {row.n_seeds}"]
-            cells += [_cell(row, name) for name in ("others_dsc", "mean_dsc", "worst_group_dsc", "fairness", "ranking")]
-            lines.append("| " + " | ".join([*cells, f"{row.weight_ratio:.2f}"]) + " |")
+            cells += [
+                _change(row, name) for name in ("others_dsc", "mean_dsc", "worst_group_dsc", "fairness", "ranking")
+            ]
+            lines.append(line([*cells, f"{row.weight_ratio:.2f}"]))
         lines.append("")
     return lines
 
@@ -115,7 +110,7 @@ def _side_by_side(chapter: str, rows: pd.DataFrame) -> list[str]:
     heads = [
         f"{kind}: {what}" for kind in kinds for what in ("seeds", "planted group", "mean DSC", "fairness", "weights")
     ]
-    lines = [f"### {chapter}", "", "| method | " + " | ".join(heads) + " |", "|---" * (1 + len(heads)) + "|"]
+    lines = [f"### {chapter}", "", *head(["method", *heads])]
     for method in CHAPTERS[chapter]:
         cells = []
         for kind in kinds:
@@ -123,30 +118,20 @@ def _side_by_side(chapter: str, rows: pd.DataFrame) -> list[str]:
             if row is None:
                 cells += ["", "", "", "", ""]
                 continue
-            cells += [f"{row.seeds_better} of {row.n_seeds}", _cell(row, "group_dsc"), _cell(row, "mean_dsc")]
-            cells += [_cell(row, "fairness"), f"{row.weight_ratio:.2f}"]
+            cells += [f"{row.seeds_better} of {row.n_seeds}", _change(row, "group_dsc"), _change(row, "mean_dsc")]
+            cells += [_change(row, "fairness"), f"{row.weight_ratio:.2f}"]
         if any(cells):
-            lines.append("| " + " | ".join([_label(method), *cells]) + " |")
+            lines.append(line([_label(method), *cells]))
     return [*lines, ""]
 
 
-def _cell(row, name: str) -> str:
-    """``+3.1 (1.0 to 5.2)`` in hundredths, with a proper minus; nothing where no group was large enough to say."""
-    values = [getattr(row, f"{name}{end}") for end in ("", "_low", "_high")]
-    if any(pd.isna(value) for value in values):
-        return ""
-    value, low, high = (100 * value for value in values)
-    return _with_minus(f"{value:+.1f} ({low:+.1f} to {high:+.1f})")
+def _change(row, name: str) -> str:
+    return points_with_interval(*(getattr(row, f"{name}{end}") for end in ("", "_low", "_high")))
 
 
-def _with_error(values: pd.Series) -> str:
-    """``+5.1 ± 1.1``, the mean and its standard error."""
-    return _with_minus(f"{values.mean():+.1f} ± {values.sem():.1f}")
+def _mean_with_error(differences: pd.Series) -> str:
+    return points_with_error(differences.mean(), differences.sem())
 
 
 def _label(method: str) -> str:
-    return METHODS[method].label.replace("|", "\\|")
-
-
-def _with_minus(text: str) -> str:
-    return text.replace("-", "−")
+    return escaped(METHODS[method].label)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.effect.markdown import (
+    escaped,
+    head,
+    line,
+    points,
+    points_range,
+    points_with_error,
+    points_with_interval,
+    signed,
+)
 from studies.real.cohorts import SIZE, SIZES, Cohort
 from studies.real.comparisons import N_TESTED, PRIMARY, chosen_method, patients_needed, verdict
 from studies.real.methods import METHODS, MOMENTUM, PATIENTS, SMALL
@@ -64,19 +73,19 @@ def _method_table(rows: pd.DataFrame, cohort: Cohort) -> list[str]:
     worst = "held-out patients" if shift else "worst group"
     heads = ["method", "seeds", worst, f"of {N_TESTED} methods", "mean", "best groups", "gaps", "ranking"]
     heads += ["mean by seed"] + ([] if shift else ["verdict"])
-    lines = _head(heads)
+    lines = head(heads)
     chosen = chosen_method(rows) if cohort.decides and not shift else None
     ordered = rows.assign(tested=rows["method"].map(lambda name: METHODS[name].tested))
     for row in ordered.sort_values(["tested", PRIMARY], ascending=False).to_dict("records"):
         method = METHODS[row["method"]]
-        simultaneous = _range(row[f"{PRIMARY}_low_of_{N_TESTED}"], row[f"{PRIMARY}_high_of_{N_TESTED}"])
-        cells = [method.label, str(row["n_seeds"]), _cell(row, PRIMARY), simultaneous if method.tested else ""]
-        cells += [_cell(row, f) for f in ("mean_dsc", "mean_best_group_dsc", "mean_deciding_gap_dsc", "ranking")]
-        cells += [_range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]
+        simultaneous = points_range(row[f"{PRIMARY}_low_of_{N_TESTED}"], row[f"{PRIMARY}_high_of_{N_TESTED}"])
+        cells = [method.label, str(row["n_seeds"]), _change(row, PRIMARY), simultaneous if method.tested else ""]
+        cells += [_change(row, f) for f in ("mean_dsc", "mean_best_group_dsc", "mean_deciding_gap_dsc", "ranking")]
+        cells += [points_range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]
         if not shift:
             said = verdict(row, decides=cohort.decides) if method.tested else ""
             cells += [f"{said}; chosen" if row["method"] == chosen else said]
-        lines.append(_line(cells))
+        lines.append(line(cells))
     stock = rows.iloc[0]
     level = f"Stock nnU-Net: {worst} {100 * stock[f'{PRIMARY}_stock']:.1f}, mean {100 * stock['mean_dsc_stock']:.1f}"
     return [*lines, "", f"{level}, {stock['n_patients']} patients."]
@@ -84,30 +93,30 @@ def _method_table(rows: pd.DataFrame, cohort: Cohort) -> list[str]:
 
 def _momentum_table(rows: pd.DataFrame) -> list[str]:
     heads = ["method", "against", "seeds", "worst group", f"of {N_TESTED} methods", "mean", "best groups", "gaps"]
-    lines = _head([*heads, "mean by seed"])
+    lines = head([*heads, "mean by seed"])
     for row in rows.to_dict("records"):
         method = METHODS[row["method"]]
-        cells = [method.label, METHODS[method.baseline].label, str(row["n_seeds"]), _cell(row, PRIMARY)]
-        cells += [_range(row[f"{PRIMARY}_low_of_{N_TESTED}"], row[f"{PRIMARY}_high_of_{N_TESTED}"])]
-        cells += [_cell(row, name) for name in ("mean_dsc", "mean_best_group_dsc", "mean_deciding_gap_dsc")]
-        lines.append(_line([*cells, _range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]))
+        cells = [method.label, METHODS[method.baseline].label, str(row["n_seeds"]), _change(row, PRIMARY)]
+        cells += [points_range(row[f"{PRIMARY}_low_of_{N_TESTED}"], row[f"{PRIMARY}_high_of_{N_TESTED}"])]
+        cells += [_change(row, name) for name in ("mean_dsc", "mean_best_group_dsc", "mean_deciding_gap_dsc")]
+        lines.append(line([*cells, points_range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]))
     return lines
 
 
 def _small_lesion_table(rows: pd.DataFrame, groups: pd.DataFrame) -> list[str]:
-    lines = _head(["method", "seeds", *(f"{third} third" for third in SIZES), "mean", "mean by seed"])
+    lines = head(["method", "seeds", *(f"{third} third" for third in SIZES), "mean", "mean by seed"])
     by_size = groups[groups["part"] == FOLDS].set_index(["method", "subgroup"])
     for row in rows.to_dict("records"):
         thirds = [by_size.loc[(row["method"], f"{SIZE}={size}")].to_dict() for size in SIZES]
         cells = [METHODS[row["method"]].label, str(row["n_seeds"])]
-        cells += [*(_cell(third, "difference") for third in thirds), _cell(row, "mean_dsc")]
-        lines.append(_line([*cells, _range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]))
+        cells += [*(_change(third, "difference") for third in thirds), _change(row, "mean_dsc")]
+        lines.append(line([*cells, points_range(row["mean_dsc_least_seed"], row["mean_dsc_most_seed"])]))
     return lines
 
 
 def _group_table(rows: pd.DataFrame) -> list[str]:
     names = [name for name in METHODS if METHODS[name].tested and name in set(rows["method"])]
-    lines = _head(["group", "patients", "stock", *(METHODS[name].label for name in names)])
+    lines = head(["group", "patients", "stock", *(METHODS[name].label for name in names)])
     for subgroup, block in rows.groupby("subgroup", sort=False):
         found = {row["method"]: row for row in block.to_dict("records")}
         if not names or names[0] not in found:
@@ -121,85 +130,67 @@ def _group_table(rows: pd.DataFrame) -> list[str]:
         for name in names:
             row = found.get(name)
             starred = "" if row is None or not row["q"] < 0.05 else " \\*"
-            cells.append("" if row is None else _cell(row, "difference") + starred)
-        lines.append(_line(cells))
+            cells.append("" if row is None else _change(row, "difference") + starred)
+        lines.append(line(cells))
     return [*lines, "", "\\* q < 0.05 over all groups and tested methods (Benjamini and Hochberg)."]
 
 
 def _levelling_table(rows: pd.DataFrame) -> list[str]:
-    lines = _head(["method", "attribute", "gap of stock", "change", "worst group", "best group", "audit"])
+    lines = head(["method", "attribute", "gap of stock", "change", "worst group", "best group", "audit"])
     for row in rows.to_dict("records"):
         if METHODS[row["method"]].tested:
             cells = [METHODS[row["method"]].label, row["variable"], f"{100 * row['gap_a']:.1f}"]
-            cells += [_cell(row, name) for name in ("gap_change", "worst_change", "best_change")]
-            lines.append(_line([*cells, row["verdict"]]))
+            cells += [_change(row, name) for name in ("gap_change", "worst_change", "best_change")]
+            lines.append(line([*cells, row["verdict"]]))
     return lines
 
 
 def _patients_table(rows: pd.DataFrame) -> list[str]:
     heads = [f"{100 * change:.0f} point{'s' * (change > 0.01)}" for change in CHANGES]
-    lines = _head(["method", "SD of a patient's difference", "correlation between seeds", *heads])
+    lines = head(["method", "SD of a patient's difference", "correlation between seeds", *heads])
     for row in rows.to_dict("records"):
         alike = row["seed_correlation"]
         cells = [METHODS[row["method"]].label, f"{100 * row['patient_sd']:.1f}"]
-        cells += ["" if pd.isna(alike) else f"{alike:+.2f}".replace("-", "−")]
-        lines.append(_line([*cells, *(str(patients_needed(row["patient_sd"], change)) for change in CHANGES)]))
+        cells += ["" if pd.isna(alike) else signed(alike, "+.2f")]
+        lines.append(line([*cells, *(str(patients_needed(row["patient_sd"], change)) for change in CHANGES)]))
     return lines
 
 
 def _learned_table(rows: pd.DataFrame) -> list[str]:
     heads = ["method", "runs", "group, trained on: stock", "change", "group, unseen: stock", "change"]
-    lines = _head([*heads, "others, trained on: change", "others, unseen: change"])
+    lines = head([*heads, "others, trained on: change", "others, unseen: change"])
     for row in rows.to_dict("records"):
         cells = [METHODS[row["method"]].label, str(row["n_runs"])]
         for part in ("group_trained", "group_unseen"):
             cells += [f"{100 * row[f'{part}_stock']:.1f}", _with_error(row, part)]
-        lines.append(_line([*cells, _with_error(row, "others_trained"), _with_error(row, "others_unseen")]))
+        lines.append(line([*cells, _with_error(row, "others_trained"), _with_error(row, "others_unseen")]))
     return lines
 
 
 def _evidence_table(rows: pd.DataFrame) -> list[str]:
-    lines = _head(
+    lines = head(
         ["settings", "measure", "runs", "real table", "permuted tables", "their 95 % quantile", "as large by chance"]
     )
     for row in rows.to_dict("records"):
-        cells = [str(row["settings"]).replace("|", "\\|"), str(row["measure"]).replace("_", " "), str(row["n_runs"])]
+        cells = [escaped(str(row["settings"])), str(row["measure"]).replace("_", " "), str(row["n_runs"])]
         cells += [f"{row['real']:.3f}"]
         cells += [f"{row['chance']:.3f}", f"{row['chance_95']:.3f}", f"{100 * row['share_of_chance_above']:.0f} %"]
-        lines.append(_line(cells))
+        lines.append(line(cells))
     return lines
 
 
 def _confirmation_table(rows: pd.DataFrame) -> list[str]:
-    lines = _head(["method", "probability", "runs", "the subgroup did worse in validation", "difference", "patients"])
+    lines = head(["method", "probability", "runs", "the subgroup did worse in validation", "difference", "patients"])
     for row in rows.to_dict("records"):
         cells = [METHODS[row["method"]].label, "0.5 or more" if row["sure"] else "below 0.5", str(row["n_runs"])]
-        cells += [f"{row['n_confirmed']} of {row['n_runs']}", f"{100 * row['difference']:+.1f}".replace("-", "−")]
-        lines.append(_line([*cells, str(row["n_patients"])]))
+        cells += [f"{row['n_confirmed']} of {row['n_runs']}", points(row["difference"])]
+        lines.append(line([*cells, str(row["n_patients"])]))
     return lines
 
 
-def _head(names: Sequence[str]) -> list[str]:
-    return [_line(names), "|---" * len(names) + "|"]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _cell(row: dict, name: str) -> str:
-    """``+3.1 (+1.0 to +5.2)`` in hundredths; nothing where there is no value."""
-    if pd.isna(row[name]):
-        return ""
-    return f"{100 * row[name]:+.1f} ({_range(row[f'{name}_low'], row[f'{name}_high'])})".replace("-", "−")
+def _change(row: dict, name: str) -> str:
+    return points_with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _with_error(row: dict, name: str) -> str:
-    """``+3.1 ± 1.0`` in hundredths."""
-    return f"{100 * row[name]:+.1f} ± {100 * row[f'{name}_error']:.1f}".replace("-", "−")
-
-
-def _range(low: float, high: float) -> str:
-    if pd.isna(low) or pd.isna(high):
-        return ""
-    return f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "−")
+    return points_with_error(row[name], row[f"{name}_error"])
