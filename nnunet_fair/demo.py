@@ -94,8 +94,7 @@ def stages(folder: Path, folds: Sequence[int], n_cases: int, seed: int) -> list[
             (
                 (
                     *("nnUNetv2_predict", "-i", str(dataset / "imagesTs"), "-o", str(folder / "predicted")),
-                    # without mirroring, which takes eight times as long
-                    *(*model, "-f", *all_folds, "-device", "cpu", "-npp", "1", "-nps", "1", "--disable_tta"),
+                    *(*model, "-f", *all_folds, "-device", "cpu", "-npp", "1", "-nps", "1"),
                 ),
             ),
         ),

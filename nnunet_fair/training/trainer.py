@@ -36,15 +36,22 @@ class nnUNetTrainerFairDiv(DivergenceWeighting, TrainerOfLength):
 
 
 class nnUNetTrainerFairDiv_demo(nnUNetTrainerFairDiv):
-    """For ``nnunet_fair demo``: under a minute on two CPU cores, far too short for a useful model.
+    """For ``nnunet_fair demo``: 250 steps, a minute or two on two CPU cores, far too short for a useful model.
 
-    The learning rate is three times nnU-Net's, because 250 steps are too few for its own to get going.
+    The learning rate is three times nnU-Net's, because 250 steps are too few for its own to get going. Training mirrors
+    images; predictions are not averaged over mirrored ones, which would take eight times as long.
     """
 
     epochs = 10
     iterations = 25
     val_iterations = 4
     learning_rate = 0.03
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802 (nnU-Net's name)
+        """As nnU-Net's, which says here over which axes predictions may be mirrored."""
+        augmentation = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        self.inference_allowed_mirroring_axes = None
+        return augmentation
 
 
 class nnUNetTrainerFairDiv_5epochs(nnUNetTrainerFairDiv):

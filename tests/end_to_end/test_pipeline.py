@@ -105,7 +105,7 @@ def test_a_model_installed_from_nnunets_zip_predicts_the_same(workplace, tmp_pat
     for output, folds in (("both", ("0", "1")), ("first", "0"), ("second", "1")):
         workplace.run(
             *("nnUNetv2_predict", "-i", images, "-o", tmp_path / output, *MODEL, "-f", *folds, "--save_probabilities"),
-            *("-device", "cpu", "-npp", "1", "-nps", "1", "--disable_tta"),
+            *("-device", "cpu", "-npp", "1", "-nps", "1"),
             nnUNet_results=str(tmp_path),
         )
     masks = [

@@ -1,7 +1,6 @@
 """The whole study on a made-up cohort: prepare, two methods, evidence, report, and on after a kill."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +27,7 @@ def study(tmp_path: Path, *arguments: str, methods=("stock", "inverse")) -> subp
     ]
     command += ["--archive", str(tmp_path / "archive"), "--methods", *methods]
     command += ["--seeds", "0", "--folds", "0", "--parts", "folds"]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.slow
